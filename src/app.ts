@@ -1,0 +1,145 @@
+/** Builds everything once, starts it in order and stops it in the reverse order. */
+
+import { Changes } from './coherence/changes.ts';
+import { PendingSweep, publishPending } from './coherence/pending.ts';
+import { AuthService } from './gen/gatehouse/v1/auth_service_pb.js';
+import { KeyService } from './gen/gatehouse/v1/key_service_pb.js';
+import { KeyspaceService } from './gen/gatehouse/v1/keyspace_service_pb.js';
+import { OwnerService } from './gen/gatehouse/v1/owner_service_pb.js';
+import { ensureKeyspaces, ensureRoot, type RootReport } from './keys/first-start.ts';
+import type { Parts } from './keys/parts.ts';
+import { authService } from './rpc/handlers/auth-service.ts';
+import { keyService } from './rpc/handlers/key-service.ts';
+import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
+import { createPipeline } from './rpc/pipeline.ts';
+import { startServers } from './rpc/servers.ts';
+import { BadSetting, type Settings } from './settings.ts';
+import { CachedKeyStore } from './storage/cache/memory.ts';
+import type { KeyStore } from './storage/key-store.ts';
+import { openSqliteStore } from './storage/sqlite/open.ts';
+import { createLog, type Log } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { unrefTimer, VerifyLog } from './telemetry/verify-log.ts';
+import { authenticate } from './verification/authenticate.ts';
+import { Secrets } from './verification/secrets.ts';
+import { UsageRecorder } from './verification/usage.ts';
+import { Verifier } from './verification/verifier.ts';
+
+/** Records kept in memory: about 100 MiB when full. */
+const CACHED_SECRETS = 100_000;
+const CACHED_KEYS = 100_000;
+/** How long calls that run may go on when the service stops. */
+const GRACE_MS = 10_000;
+
+export interface App {
+  /** `host:port`, with the ports that were really taken. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly log: Log;
+  readonly roots: RootReport;
+  /** Takes no new work, finishes what runs, records what was counted, closes the store. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the service.
+ *
+ * @throws BadSetting, StoreInUse, StoreUnusable or CannotListen, each with one line for the operator; nothing stays open.
+ */
+export async function startApp(settings: Settings): Promise<App> {
+  const log = createLog({ level: settings.logLevel });
+  const store = await openSqliteStore(settings.data);
+  try {
+    return await startOver(store, settings, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function startOver(store: KeyStore, settings: Settings, log: Log): Promise<App> {
+  const now = Date.now;
+  const cached = new CachedKeyStore(store, { secrets: CACHED_SECRETS, keys: CACHED_KEYS });
+  const changes = new Changes(cached, now, (err) => log.warn({ err }, 'an audit event is left pending'));
+  const secrets = new Secrets(settings.peppers);
+  const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
+  const verifier = new Verifier({ cached, record: store, secrets, usage, now });
+  const parts: Parts = { store, changes, secrets, usage, verifier, now };
+
+  await publishPending(cached, now());
+  await ensureKeyspaces(parts);
+  await requirePeppers(store, settings, now());
+  const roots = await ensureRoot(parts, settings.rootKey);
+
+  const metrics = new Metrics();
+  const verifyLog = new VerifyLog({
+    log,
+    mode: settings.logVerify,
+    now: () => performance.now(),
+    later: unrefTimer,
+  });
+  const pipeline = createPipeline({
+    routes: (router) => {
+      router.service(AuthService, authService({ verifier, access: settings.verifyAccess }));
+      router.service(KeyService, keyService(parts));
+      router.service(KeyspaceService, keyspaceService(parts));
+      // Its RPCs are in the contract, and refused by name.
+      router.service(OwnerService, {});
+    },
+    authenticate: (token, options) => authenticate(verifier, usage, now, token, options),
+    verifyAccess: settings.verifyAccess,
+    log,
+    verifyLog,
+    metrics,
+  });
+  const servers = await startServers({
+    pipeline,
+    host: settings.host,
+    grpcPort: settings.grpcPort,
+    httpPort: settings.httpPort,
+    tls: settings.tls,
+    checkReady: async () => ((await canAnswer(store)) ? [] : ['store']),
+    metrics,
+    log,
+  });
+  const sweep = new PendingSweep(cached, now, (err) =>
+    log.warn({ err }, 'pending events are not published yet'),
+  );
+  log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
+
+  return {
+    grpcAddress: servers.grpcAddress,
+    httpAddress: servers.httpAddress,
+    log,
+    roots,
+    async stop() {
+      await servers.drain(GRACE_MS);
+      await sweep.stop();
+      verifyLog.flush();
+      await usage.close();
+      await cached.close();
+      log.info('stopped');
+    },
+  };
+}
+
+/** Without an old pepper its keys would read as unknown, which to their holders is a revocation. */
+async function requirePeppers(store: KeyStore, { peppers }: Settings, now: number): Promise<void> {
+  const known = new Set(peppers.map((pepper) => pepper.id));
+  for (const [id, keys] of await store.peppersInUse(now)) {
+    if (!known.has(id)) {
+      throw new BadSetting(
+        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which ${keys} live keys were hashed under`,
+      );
+    }
+  }
+}
+
+async function canAnswer(store: KeyStore): Promise<boolean> {
+  try {
+    await store.ping();
+    return true;
+  } catch {
+    return false;
+  }
+}

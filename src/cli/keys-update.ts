@@ -1,0 +1,95 @@
+/** `gatehouse keys update`: each flag that is given names a field of the mask. */
+
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { type Command, Option } from 'commander';
+import type { KeySchema } from '../gen/gatehouse/v1/key_pb.js';
+import { KeyService, UpdateKeyResponseSchema } from '../gen/gatehouse/v1/key_service_pb.js';
+import { type ServerOptions, withClient } from './connection.ts';
+import { addKeyFields, expires, neverExpires } from './key-options.ts';
+import { keyRows } from './key-view.ts';
+import { printAnswer } from './print-answer.ts';
+import { details } from './table.ts';
+import { BadUsage, type Terminal } from './terminal.ts';
+import { parseCount } from './values.ts';
+
+interface UpdateOptions extends ServerOptions {
+  readonly name?: string;
+  readonly permission?: string[];
+  readonly clearPermissions?: true;
+  readonly metadata?: Record<string, string>;
+  readonly clearMetadata?: true;
+  readonly cidr?: string[];
+  readonly clearCidrs?: true;
+  readonly expires?: Timestamp;
+  readonly neverExpires?: true;
+  readonly enable?: true;
+  readonly disable?: true;
+  /** False: bound to none. */
+  readonly project?: string | false;
+  readonly ifRevision?: number;
+}
+
+type KeyChange = Omit<MessageInitShape<typeof KeySchema>, '$typeName'>;
+
+export function addKeysUpdate(keys: Command, terminal: Terminal): void {
+  const command = keys
+    .command('update <id>')
+    .description('change the fields that are given; a list that is given takes the place of the old one')
+    .option('--name <name>', 'new name');
+  addKeyFields(command)
+    .addOption(new Option('--clear-permissions', 'allow nothing').conflicts('permission'))
+    .addOption(new Option('--clear-metadata', 'keep no metadata').conflicts('metadata'))
+    .addOption(new Option('--clear-cidrs', 'let requests come from anywhere').conflicts('cidr'))
+    .addOption(expires())
+    .addOption(neverExpires())
+    .addOption(new Option('--enable', 'switch it on again').conflicts('disable'))
+    .option('--disable', 'switch it off')
+    .option('--project <project>', 'bind it to this project')
+    .option('--no-project', 'bind it to none')
+    .option('--if-revision <number>', 'change it only while it is at this revision', parseCount)
+    .action(async (id: string) => {
+      const options = command.optsWithGlobals<UpdateOptions>();
+      const { key, paths } = changeOf(options);
+      if (paths.length === 0) throw new BadUsage('nothing to change: give at least one field, see --help');
+      const revision = options.ifRevision;
+      const answer = await withClient(terminal, options, KeyService, (client) =>
+        client.updateKey({
+          key: { ...key, id },
+          updateMask: { paths },
+          ...(revision === undefined ? {} : { expectedRevision: BigInt(revision) }),
+        }),
+      );
+      printAnswer(terminal, options, UpdateKeyResponseSchema, answer, () => details(keyRows(answer.key)));
+    });
+}
+
+function changeOf(options: UpdateOptions): { key: KeyChange; paths: string[] } {
+  const { name, permission, metadata, cidr, project, expires } = options;
+  const changes: [path: string, given: boolean, change: KeyChange][] = [
+    ['name', name !== undefined, { name: name ?? '' }],
+    [
+      'permissions',
+      permission !== undefined || options.clearPermissions === true,
+      { permissions: permission ?? [] },
+    ],
+    ['metadata', metadata !== undefined || options.clearMetadata === true, { metadata: metadata ?? {} }],
+    ['allowed_cidrs', cidr !== undefined || options.clearCidrs === true, { allowedCidrs: cidr ?? [] }],
+    [
+      'expire_time',
+      expires !== undefined || options.neverExpires === true,
+      expires === undefined ? {} : { expireTime: expires },
+    ],
+    ['disabled', options.enable === true || options.disable === true, { disabled: options.disable === true }],
+    [
+      'project',
+      project !== undefined,
+      { project: project === undefined || project === false ? '' : project },
+    ],
+  ];
+  const given = changes.filter(([, isGiven]) => isGiven);
+  return {
+    key: Object.assign({}, ...given.map(([, , change]) => change)),
+    paths: given.map(([path]) => path),
+  };
+}

@@ -1,0 +1,111 @@
+/** `gatehouse keys create | get | revoke`. */
+
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { type Command, Option } from 'commander';
+import {
+  type CreateKeyRequest,
+  CreateKeyResponseSchema,
+  GetKeyResponseSchema,
+  KeyService,
+  RevokeKeyResponseSchema,
+} from '../gen/gatehouse/v1/key_service_pb.js';
+import { type ServerOptions, withClient } from './connection.ts';
+import { addKeyFields, expires, neverExpires } from './key-options.ts';
+import { keyRows } from './key-view.ts';
+import { addKeysList } from './keys-list.ts';
+import { addKeysUpdate } from './keys-update.ts';
+import { printAnswer } from './print-answer.ts';
+import { details } from './table.ts';
+import type { Terminal } from './terminal.ts';
+import { durationOf, parseOwner, parseSpan } from './values.ts';
+
+interface CreateOptions extends ServerOptions {
+  readonly keyspace: string;
+  readonly name: string;
+  readonly owner?: { kind: string; id: string };
+  readonly project?: string;
+  readonly permission?: string[];
+  readonly metadata?: Record<string, string>;
+  readonly cidr?: string[];
+  readonly ttl?: number;
+  readonly expires?: Timestamp;
+  readonly neverExpires?: true;
+}
+
+export function addKeys(program: Command, terminal: Terminal): void {
+  const keys = program.command('keys').description('make, look at, change and revoke keys');
+  addCreate(keys, terminal);
+  addGet(keys, terminal);
+  addKeysList(keys, terminal);
+  addKeysUpdate(keys, terminal);
+  addRevoke(keys, terminal);
+}
+
+function addCreate(keys: Command, terminal: Terminal): void {
+  const command = keys
+    .command('create')
+    .description('make a key and print its secret, this once')
+    .requiredOption('--keyspace <id>', 'keyspace to make it in')
+    .requiredOption('--name <name>', 'name for people')
+    .option('--owner <kind:id>', 'whose it is, such as user:42', parseOwner)
+    .option('--project <project>', 'the one project that it is bound to');
+  addKeyFields(command)
+    .addOption(
+      new Option('--ttl <duration>', 'live this long, such as 30d').argParser(parseSpan).conflicts('expires'),
+    )
+    .addOption(expires())
+    .addOption(neverExpires())
+    .action(async () => {
+      const options = command.optsWithGlobals<CreateOptions>();
+      const answer = await withClient(terminal, options, KeyService, (client) =>
+        client.createKey({
+          keyspace: options.keyspace,
+          name: options.name,
+          ...(options.owner === undefined ? {} : { owner: options.owner }),
+          project: options.project ?? '',
+          permissions: options.permission ?? [],
+          metadata: options.metadata ?? {},
+          allowedCidrs: options.cidr ?? [],
+          expiry: expiryOf(options),
+        }),
+      );
+      printAnswer(terminal, options, CreateKeyResponseSchema, answer, () =>
+        [
+          details(keyRows(answer.key)),
+          '',
+          'The secret, shown once; nobody can show it again:',
+          details([[answer.secret, '']]),
+        ].join('\n'),
+      );
+    });
+}
+
+function expiryOf({ ttl, expires, neverExpires }: CreateOptions): CreateKeyRequest['expiry'] {
+  if (ttl !== undefined) return { case: 'ttl', value: durationOf(ttl) };
+  if (expires !== undefined) return { case: 'expireTime', value: expires };
+  return neverExpires ? { case: 'neverExpires', value: true } : { case: undefined };
+}
+
+function addGet(keys: Command, terminal: Terminal): void {
+  const command = keys.command('get <id>').description('show one key, without its secret');
+  command.action(async (id: string) => {
+    const options = command.optsWithGlobals<ServerOptions>();
+    const answer = await withClient(terminal, options, KeyService, (client) => client.getKey({ id }));
+    printAnswer(terminal, options, GetKeyResponseSchema, answer, () => details(keyRows(answer.key)));
+  });
+}
+
+function addRevoke(keys: Command, terminal: Terminal): void {
+  const command = keys
+    .command('revoke <id>')
+    .description('revoke a key for good; once this returns, no server accepts it')
+    .option('--reason <text>', 'why, for the audit trail');
+  command.action(async (id: string) => {
+    const options = command.optsWithGlobals<ServerOptions & { reason?: string }>();
+    const target = { case: 'id', value: id } as const;
+    const answer = await withClient(terminal, options, KeyService, (client) =>
+      client.revokeKey({ target, reason: options.reason ?? '' }),
+    );
+    printAnswer(terminal, options, RevokeKeyResponseSchema, answer, () => details(keyRows(answer.key)));
+  });
+}

@@ -1,0 +1,42 @@
+/** What a command knows of the process it runs in. */
+
+import { Buffer } from 'node:buffer';
+import type { ExitCode } from './exit-codes.ts';
+
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadStream;
+  /** Columns of the screen; undefined: the output is no screen, and nothing is cut to fit it. */
+  readonly width: number | undefined;
+  /** Writes text and a line feed to stdout. What it holds is safe to show already. */
+  print(text: string): void;
+  /** Ends the process with this code once the command has returned. */
+  endWith(code: ExitCode): void;
+}
+
+/** A command line, a file or a setting that cannot be carried out; the message is the sentence to show. */
+export class BadUsage extends Error {}
+
+/** A value of the environment; an empty one is none, as compose files and shells say "unset". */
+export function setting(terminal: Terminal, name: string): string | undefined {
+  const value = terminal.env[name];
+  return value === '' ? undefined : value;
+}
+
+/**
+ * All of stdin as text.
+ *
+ * @param most bytes; a pipe that never ends must not fill the memory.
+ * @throws BadUsage where there is more.
+ */
+export async function readStdin(terminal: Terminal, most: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of terminal.stdin) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > most) throw new BadUsage(`stdin holds more than ${most} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

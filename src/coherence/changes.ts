@@ -1,0 +1,185 @@
+/**
+ * The one way in which a record changes: read it from the system of record, change it, write it by
+ * compare-and-set with its audit event inside, publish the event, say how far the change has spread.
+ * No caller writes to the store or empties a cache by itself.
+ */
+
+import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
+import { Failure } from '../domain/failure.ts';
+import type { Key, Secret } from '../domain/key.ts';
+import type { Keyspace } from '../domain/keyspace.ts';
+import { randomText } from '../domain/token.ts';
+import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
+
+/** How far a change has spread when the call returns. */
+export interface Propagation {
+  /** Processes that may answer for the record. */
+  readonly replicas: number;
+  /** Those of them that have applied the change. */
+  readonly acknowledged: number;
+  /** From this moment (milliseconds since 1970) no process answers from the older record. */
+  readonly effectiveTime: number;
+}
+
+export interface Changed<R> {
+  readonly record: R;
+  readonly propagation: Propagation;
+}
+
+/** A new version of a record, or the record itself where there is nothing to change. */
+export type Edit<R> = (record: R) => R;
+
+export interface ChangeOptions<R> {
+  readonly action: EventAction;
+  readonly actor: Actor;
+  /** Where set, the change is made to this revision or not at all (ABORTED). */
+  readonly expectedRevision?: number;
+  /** Names of the fields that differ, for the audit event. */
+  readonly changedFields: (before: R, after: R) => readonly string[];
+}
+
+// With n writers of one record each round has one winner; past this many the caller may decide.
+const MAX_ATTEMPTS = 8;
+
+export class Changes {
+  readonly #store: KeyStore;
+  readonly #now: () => number;
+  readonly #onUnpublished: (error: unknown) => void;
+
+  /** @param onUnpublished told when an event stays pending; the sweep (pending.ts) publishes it later. */
+  constructor(store: KeyStore, now: () => number, onUnpublished: (error: unknown) => void) {
+    this.#store = store;
+    this.#now = now;
+    this.#onUnpublished = onUnpublished;
+  }
+
+  /** Adds a key. @returns false where its id or its secret's lookup is taken. */
+  async addKey(key: Key, secret: Secret, actor: Actor): Promise<boolean> {
+    const event = this.#event('key.create', key, actor, []);
+    const added = await this.#store.insertKey({ ...key, pending: [event] }, secret);
+    if (added) await this.#publish({ kind: 'key', id: key.id });
+    return added;
+  }
+
+  /** Adds a keyspace. @returns false where its id is taken. */
+  async addKeyspace(keyspace: Keyspace, actor: Actor): Promise<boolean> {
+    const event = this.#event('keyspace.create', keyspace, actor, []);
+    const added = await this.#store.insertKeyspace({ ...keyspace, pending: [event] });
+    if (added) await this.#publish({ kind: 'keyspace', id: keyspace.id });
+    return added;
+  }
+
+  /**
+   * Changes a key.
+   *
+   * @param edit is called on each attempt with the key as it is then; what it throws ends the change.
+   * @returns undefined where there is no such key.
+   * @throws Failure `conflict` where the revision moved on, or others kept winning.
+   */
+  async changeKey(
+    id: string,
+    edit: Edit<Key>,
+    options: ChangeOptions<Key>,
+  ): Promise<Changed<Key> | undefined> {
+    return this.#change(
+      { kind: 'key', id },
+      () => this.#store.getKey(id),
+      (next) => this.#store.replaceKey(next),
+      edit,
+      options,
+    );
+  }
+
+  /** Changes a keyspace; as changeKey. */
+  async changeKeyspace(
+    id: string,
+    edit: Edit<Keyspace>,
+    options: ChangeOptions<Keyspace>,
+  ): Promise<Changed<Keyspace> | undefined> {
+    return this.#change(
+      { kind: 'keyspace', id },
+      async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
+      (next) => this.#store.replaceKeyspace(next),
+      edit,
+      options,
+    );
+  }
+
+  async #change<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+    target: UnpublishedRecord,
+    read: () => Promise<R | undefined>,
+    replace: (next: R) => Promise<boolean>,
+    edit: Edit<R>,
+    options: ChangeOptions<R>,
+  ): Promise<Changed<R> | undefined> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const before = await read();
+      if (before === undefined) return undefined;
+      if (options.expectedRevision !== undefined && options.expectedRevision !== before.revision) {
+        throw revisionMismatch(`revision is ${before.revision}, not ${options.expectedRevision}`);
+      }
+      const edited = edit(before);
+      if (edited === before) return { record: before, propagation: this.#propagation() };
+
+      const next = this.#nextVersion(before, edited, options);
+      if (await replace(next)) {
+        await this.#publish(target);
+        return { record: next, propagation: this.#propagation() };
+      }
+    }
+    throw revisionMismatch('others kept changing the record; try again');
+  }
+
+  #nextVersion<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+    before: R,
+    edited: R,
+    { action, actor, changedFields }: ChangeOptions<R>,
+  ): R {
+    const next = {
+      ...edited,
+      revision: before.revision + 1,
+      updateTime: Math.max(this.#now(), before.updateTime),
+    };
+    const event = this.#event(action, next, actor, changedFields(before, edited));
+    return { ...next, pending: [...before.pending, event] };
+  }
+
+  #event(
+    action: EventAction,
+    record: ChangeableRecord & { readonly keyspace?: string },
+    actor: Actor,
+    changedFields: readonly string[],
+  ): AuditEvent {
+    return {
+      id: `evt_${randomText('base62', 22)}`,
+      time: this.#now(),
+      action,
+      revision: record.revision,
+      actor: actor.id,
+      changedFields,
+      ...(record.keyspace === undefined
+        ? { keyspace: record.id }
+        : { keyspace: record.keyspace, keyId: record.id }),
+      ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
+      ...(actor.requestId === undefined ? {} : { requestId: actor.requestId }),
+    };
+  }
+
+  // The change is made and durable by now, so a failure here is not the caller's.
+  async #publish(record: UnpublishedRecord): Promise<void> {
+    try {
+      await this.#store.publishEvents(record);
+    } catch (error) {
+      this.#onUnpublished(error);
+    }
+  }
+
+  // This process is the only one over its store, and its cache dropped the record in the write.
+  #propagation(): Propagation {
+    return { replicas: 1, acknowledged: 1, effectiveTime: this.#now() };
+  }
+}
+
+function revisionMismatch(message: string): Failure {
+  return new Failure('conflict', 'REVISION_MISMATCH', message);
+}

@@ -1,0 +1,186 @@
+/** A keyspace is a policy: what its keys look like, how they are hashed, how long they live, who manages them. */
+
+import type { HashAlgorithm } from './digest.ts';
+import { LOCATOR_LENGTH } from './digest.ts';
+import type { ChangeableRecord } from './event.ts';
+import type { Violation } from './failure.ts';
+import { RESERVED_KEYSPACE } from './permissions.ts';
+import { entropyBits, isWellFormed, type TokenFormat } from './token.ts';
+
+export type SelfServiceCaller = 'key';
+
+export interface Keyspace extends ChangeableRecord, TokenFormat {
+  readonly displayName: string;
+  readonly hash: HashAlgorithm;
+  /** Leading characters of a token (prefix included) that lists may show. */
+  readonly displayLength: number;
+  /** Milliseconds that a key lives which says nothing; absent: until revoked. */
+  readonly defaultTtl?: number;
+  /** Milliseconds from its creation that a key may live at most. */
+  readonly maxTtl?: number;
+  /** Copied into a key when it is made and says nothing itself. */
+  readonly keyDefaults: {
+    readonly metadata: Readonly<Record<string, string>>;
+    readonly permissions: readonly string[];
+  };
+  /** Kinds of credential that may manage their own owner's keys. */
+  readonly selfServiceCallers: readonly SelfServiceCaller[];
+  /** Permission that a self-service caller must hold; absent: none. */
+  readonly selfServicePermission?: string;
+  /** Whether a self-service caller's key may outlive the key that made it. */
+  readonly selfServiceMayOutlive: boolean;
+  /** Milliseconds since 1970. */
+  readonly createTime: number;
+  readonly updateTime: number;
+}
+
+/** The record that rules spanning keyspaces are checked and set in, by compare-and-set. */
+export interface Registry {
+  readonly revision: number;
+  /** Prefix of each keyspace by its id, reserved before the keyspace is written. */
+  readonly prefixes: Readonly<Record<string, string>>;
+  /** 32 random bytes in base64url; page tokens carry a MAC under it. */
+  readonly macKey: string;
+}
+
+type SecretShape = Pick<Keyspace, 'prefix' | 'alphabet' | 'secretLength' | 'hash'>;
+
+const MIN_SECRET_BITS = 128;
+const MIN_HIDDEN_BITS = 96;
+
+/** Bits of the secret that neither lists nor the store show. */
+function hiddenBits(format: SecretShape, displayLength: number): number {
+  const shown = Math.max(0, displayLength - format.prefix.length);
+  const stored = format.hash === 'argon2id' ? LOCATOR_LENGTH : 0;
+  return entropyBits(format.alphabet, Math.max(0, format.secretLength - Math.max(shown, stored)));
+}
+
+/** The most leading characters that lists may show of keys in this format. */
+export function largestDisplayLength(format: SecretShape): number {
+  let length = format.prefix.length;
+  while (hiddenBits(format, length + 1) >= MIN_HIDDEN_BITS) length++;
+  return length;
+}
+
+/**
+ * The rules of a keyspace that span fields; bounds of single fields are in the proto's validation rules.
+ *
+ * @returns a violation for each broken rule, with paths below `keyspace.`.
+ */
+export function keyspaceViolations(keyspace: Keyspace): Violation[] {
+  const found: Violation[] = [];
+  const bits = Math.floor(entropyBits(keyspace.alphabet, keyspace.secretLength));
+  if (bits < MIN_SECRET_BITS) {
+    const least = keyspace.alphabet === 'hex' ? 32 : 22;
+    found.push({
+      field: 'keyspace.secret_length',
+      description: `gives ${bits} bits of entropy; at least ${MIN_SECRET_BITS} are needed, which is ${least} characters`,
+    });
+  } else if (hiddenBits(keyspace, keyspace.displayLength) < MIN_HIDDEN_BITS) {
+    const part =
+      keyspace.hash === 'argon2id' ? `(ARGON2ID stores the first ${LOCATOR_LENGTH} characters) ` : '';
+    found.push({
+      field: 'keyspace.display_length',
+      description: `leaves ${Math.floor(hiddenBits(keyspace, keyspace.displayLength))} bits hidden ${part}where at least ${MIN_HIDDEN_BITS} must stay hidden; show fewer characters or make the secret longer`,
+    });
+  }
+  if (keyspace.displayLength < keyspace.prefix.length) {
+    found.push({
+      field: 'keyspace.display_length',
+      description: `must be at least the prefix's length, ${keyspace.prefix.length}`,
+    });
+  }
+  if (
+    keyspace.defaultTtl !== undefined &&
+    keyspace.maxTtl !== undefined &&
+    keyspace.defaultTtl > keyspace.maxTtl
+  ) {
+    found.push({ field: 'keyspace.default_ttl', description: 'must not be longer than max_ttl' });
+  }
+  return found;
+}
+
+/** Names of the fields that are fixed at creation and differ between two versions of a keyspace. */
+export function changedFormatFields(before: Keyspace, after: Keyspace): string[] {
+  const fields = [
+    ['prefix', before.prefix !== after.prefix],
+    ['alphabet', before.alphabet !== after.alphabet],
+    ['secret_length', before.secretLength !== after.secretLength],
+    ['checksum', before.checksum !== after.checksum],
+    ['hash', before.hash !== after.hash],
+  ] as const;
+  return fields.filter(([, changed]) => changed).map(([name]) => name);
+}
+
+/** The id of the keyspace whose prefix begins `prefix` or begins with it, itself excepted. */
+export function collidingKeyspace(registry: Registry, id: string, prefix: string): string | undefined {
+  const collides = ([other, taken]: [string, string]) =>
+    other !== id && (taken.startsWith(prefix) || prefix.startsWith(taken));
+  return Object.entries(registry.prefixes).find(collides)?.[0];
+}
+
+// A root key from the settings may be any such text, so keys of the reserved keyspace are not held to one length.
+const MANAGEMENT_SECRET = /^[A-Za-z0-9_-]{32,128}$/;
+
+/** Whether a token that begins with the keyspace's prefix is well formed there. */
+export function accepts(keyspace: Keyspace, token: string): boolean {
+  if (keyspace.id === RESERVED_KEYSPACE) return MANAGEMENT_SECRET.test(token.slice(keyspace.prefix.length));
+  return isWellFormed(keyspace, token);
+}
+
+/** All keyspaces, found by id or by the prefix of a token. No two prefixes begin each other. */
+export class KeyspaceDirectory {
+  readonly #byId: ReadonlyMap<string, Keyspace>;
+  readonly #byPrefix: ReadonlyMap<string, Keyspace>;
+  /** Different prefix lengths in use. */
+  readonly #lengths: readonly number[];
+
+  constructor(keyspaces: readonly Keyspace[]) {
+    this.#byId = new Map(keyspaces.map((one) => [one.id, one]));
+    this.#byPrefix = new Map(keyspaces.map((one) => [one.prefix, one]));
+    this.#lengths = [...new Set(keyspaces.map((one) => one.prefix.length))];
+  }
+
+  get(id: string): Keyspace | undefined {
+    return this.#byId.get(id);
+  }
+
+  forToken(token: string): Keyspace | undefined {
+    for (const length of this.#lengths) {
+      const keyspace = this.#byPrefix.get(token.slice(0, length));
+      if (keyspace !== undefined) return keyspace;
+    }
+    return undefined;
+  }
+
+  ids(): string[] {
+    return [...this.#byId.keys()];
+  }
+}
+
+/** The two keyspaces that exist from the first start. */
+export function builtInKeyspaces(now: number): Keyspace[] {
+  const common = {
+    alphabet: 'base62',
+    hash: 'sha256',
+    displayLength: 12,
+    keyDefaults: { metadata: {}, permissions: [] },
+    selfServiceCallers: [],
+    selfServiceMayOutlive: false,
+    createTime: now,
+    updateTime: now,
+    revision: 1,
+    pending: [],
+  } as const;
+  return [
+    {
+      ...common,
+      id: RESERVED_KEYSPACE,
+      displayName: 'Gatehouse management keys',
+      prefix: 'ghm_',
+      secretLength: 43,
+      checksum: false,
+    },
+    { ...common, id: 'default', displayName: 'Default', prefix: 'gate_', secretLength: 32, checksum: true },
+  ];
+}

@@ -1,0 +1,63 @@
+/** The friendly block that a start prints to stderr. The log, which is for machines, goes to stdout. */
+
+import { readFileSync } from 'node:fs';
+import type { App } from './app.ts';
+import type { Settings } from './settings.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** What runs where; on the first start the root key, this once, with lines to paste. */
+export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }: App): string {
+  const scheme = settings.tls === undefined ? 'http' : 'https';
+  const base = `${scheme}://${httpAddress}`;
+  const lines = [
+    '',
+    `  Gatehouse ${version}`,
+    '',
+    `  gRPC    ${grpcAddress}`,
+    `  HTTP    ${base}   (Connect, gRPC-Web, JSON, /healthz, /readyz, /metrics)`,
+    `  Store   SQLite, ${settings.data}`,
+    `  Access  ${roots.live} root key${roots.live === 1 ? '' : 's'}`,
+    '',
+    ...(roots.generated === undefined ? [] : firstSteps(base, roots.generated)),
+    ...warnings(settings, roots).flatMap((warning) => [`  Note: ${warning}`, '']),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function firstSteps(base: string, rootKey: string): string[] {
+  const call = (method: string, body: string) =>
+    `curl -s ${base}/gatehouse.v1.${method} -H "authorization: Bearer $GATEHOUSE_KEY" -H "content-type: application/json" -d ${body}`;
+  return [
+    '  The root key, shown this once. Keep it as you keep a password:',
+    '',
+    `  export GATEHOUSE_KEY=${rootKey}`,
+    '',
+    '  Paste that line, then these: the first makes a key, the second verifies it.',
+    '',
+    `  KEY=$(${call('KeyService/CreateKey', `'{"keyspace": "default", "name": "my first key"}'`)} | tee /dev/stderr | sed 's/.*"secret": *"\\([^"]*\\)".*/\\1/')`,
+    `  ${call('AuthService/Verify', '"{\\"token\\": \\"$KEY\\"}"')}`,
+    '',
+  ];
+}
+
+function warnings({ host, tls, rootKey }: Settings, roots: App['roots']): string[] {
+  const found: string[] = [];
+  if (tls === undefined && !isLoopback(host)) {
+    found.push(
+      `keys travel in plain text on ${host}; set GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY, or keep it behind TLS.`,
+    );
+  }
+  if (roots.settingRevoked)
+    found.push('the key in GATEHOUSE_ROOT_KEY was revoked and stays so; set a new one.');
+  if (roots.live === 0 && rootKey === undefined) {
+    found.push('no root key lives; set GATEHOUSE_ROOT_KEY (`gatehouse root-key` mints one) to add one.');
+  }
+  return found;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

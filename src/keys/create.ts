@@ -1,0 +1,106 @@
+/** Making a key. */
+
+import { actorOf, type Caller, type CallOrigin } from '../domain/caller.ts';
+import { Failure } from '../domain/failure.ts';
+import type { Key } from '../domain/key.ts';
+import type { Keyspace } from '../domain/keyspace.ts';
+import { mintToken, randomText } from '../domain/token.ts';
+import { judge } from '../domain/verdict.ts';
+import { type Parts, reachKeyspace } from './parts.ts';
+import { type KeyPlan, type KeyRequest, planKey } from './plan.ts';
+import { revokeOutright } from './revoke.ts';
+
+/** A new key and its token, which is shown once and kept nowhere. */
+export interface CreatedKey {
+  readonly key: Key;
+  readonly token: string;
+}
+
+// A lookup that is taken means 95 random bits met twice, so a second try is already one more than needed.
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Makes a key. The caller is judged once more after the write: where it was revoked or narrowed meanwhile, the key is
+ * dead and its token is not returned.
+ *
+ * @throws Failure `invalid`, `denied`, `not-found`, `unauthenticated`, `exhausted`, `unavailable`.
+ */
+export async function createKey(
+  parts: Parts,
+  origin: CallOrigin,
+  keyspaceId: string,
+  request: KeyRequest,
+): Promise<CreatedKey> {
+  const { keyspace } = await reachKeyspace(parts, origin.caller, 'keys:create', keyspaceId);
+  const plan = planKey(origin.caller, keyspace, request, parts.now());
+  const created = await addKey(parts, origin, keyspace, plan);
+  try {
+    await judgeAgain(parts, origin.caller, keyspaceId, request, created.key.createTime);
+  } catch (error) {
+    await revokeOutright(parts, created.key.id, actorOf(origin), 'its maker lost the right to make it');
+    throw error;
+  }
+  return created;
+}
+
+async function addKey(
+  parts: Parts,
+  origin: CallOrigin,
+  keyspace: Keyspace,
+  plan: KeyPlan,
+): Promise<CreatedKey> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const token = mintToken(keyspace);
+    const key = newKey(keyspace, token, plan, origin.caller.key.id, parts.now());
+    const sealed = await parts.secrets.seal(keyspace, token);
+    const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
+    if (await parts.changes.addKey(key, secret, actorOf(origin))) return { key, token };
+  }
+  throw new Error('random ids kept colliding: the random source is broken');
+}
+
+/** The record of a new key, whose first generation is `token`'s. */
+export function newKey(
+  keyspace: Keyspace,
+  token: string,
+  plan: KeyPlan,
+  createdBy: string,
+  now: number,
+): Key {
+  return {
+    ...plan,
+    id: `key_${randomText('base62', 22)}`,
+    keyspace: keyspace.id,
+    displayPrefix: token.slice(0, keyspace.displayLength),
+    disabled: false,
+    createTime: now,
+    createdBy,
+    updateTime: now,
+    generation: randomText('base62', 16),
+    revision: 1,
+    pending: [],
+  };
+}
+
+async function judgeAgain(
+  parts: Parts,
+  before: Caller,
+  keyspaceId: string,
+  request: KeyRequest,
+  createTime: number,
+): Promise<void> {
+  const directory = await parts.verifier.directory(true);
+  const key = await parts.store.getKey(before.key.id);
+  const keyspace = directory.get(before.keyspace.id);
+  const target = directory.get(keyspaceId);
+  const alive = key !== undefined && key.generation === before.key.generation && judgeLife(key, parts.now());
+  if (!alive || keyspace === undefined || target === undefined) {
+    throw new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid any more');
+  }
+  planKey({ key, keyspace }, target, request, createTime);
+}
+
+// The address was judged when the call came in, and a call has one address.
+function judgeLife(key: Key, now: number): boolean {
+  return judge({ ...key, allowedCidrs: [] }, { permissions: [] }, now).status === 'valid';
+}

@@ -1,0 +1,175 @@
+/** Making, reading and changing keyspaces. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Changed } from '../coherence/changes.ts';
+import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } from '../domain/caller.ts';
+import type { Actor } from '../domain/event.ts';
+import { denied, Failure, invalidFields, notFound, type Violation } from '../domain/failure.ts';
+import {
+  changedFormatFields,
+  collidingKeyspace,
+  type Keyspace,
+  keyspaceViolations,
+  type Registry,
+} from '../domain/keyspace.ts';
+import { manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { type Parts, reachKeyspace } from './parts.ts';
+import { checkPermissions } from './plan.ts';
+
+/** The fields of a keyspace that a client decides. */
+export type KeyspaceDraft = Omit<Keyspace, 'createTime' | 'updateTime' | 'revision' | 'pending'>;
+
+const READERS = ['keyspaces:read', 'keyspaces:admin'] as const;
+
+/** Fields that UpdateKeyspace may change, under their names in the contract. */
+export const MUTABLE_FIELDS = {
+  displayName: 'display_name',
+  displayLength: 'display_length',
+  defaultTtl: 'default_ttl',
+  maxTtl: 'max_ttl',
+  keyDefaults: 'key_defaults',
+  selfServiceCallers: 'self_service_callers',
+  selfServicePermission: 'self_service_permission',
+  selfServiceMayOutlive: 'self_service_may_outlive',
+} as const satisfies Partial<Record<keyof KeyspaceDraft, string>>;
+
+/**
+ * Makes a keyspace.
+ *
+ * @throws Failure `invalid` for a broken rule or a prefix that collides, `already-exists`, `precondition` for
+ *   HMAC_SHA256 without a pepper, `denied`, `unavailable`.
+ */
+export async function createKeyspace(
+  parts: Parts,
+  origin: CallOrigin,
+  draft: KeyspaceDraft,
+): Promise<Keyspace> {
+  if (!manages(origin.caller.key.permissions, 'keyspaces:admin', draft.id) || !isManager(origin.caller)) {
+    throw denied('PERMISSION_MISSING', `this call needs keyspaces:admin for keyspace "${draft.id}"`);
+  }
+  const now = parts.now();
+  const keyspace: Keyspace = { ...draft, createTime: now, updateTime: now, revision: 1, pending: [] };
+  check(parts, keyspace);
+  await addKeyspace(parts, keyspace, actorOf(origin));
+  return keyspace;
+}
+
+/** Reserves the prefix, then adds the keyspace: a crash between the two leaves a prefix that only this id may take. */
+export async function addKeyspace(
+  parts: Pick<Parts, 'store' | 'changes'>,
+  keyspace: Keyspace,
+  actor: Actor,
+): Promise<void> {
+  const existing = (await parts.store.listKeyspaces()).some((one) => one.id === keyspace.id);
+  if (existing) throw taken(keyspace.id);
+  await reservePrefix(parts, keyspace);
+  if (!(await parts.changes.addKeyspace(keyspace, actor))) throw taken(keyspace.id);
+}
+
+async function reservePrefix({ store }: Pick<Parts, 'store'>, { id, prefix }: Keyspace): Promise<void> {
+  for (;;) {
+    const registry = await store.readRegistry();
+    if (collidingKeyspace(registry, id, prefix) !== undefined) {
+      throw new Failure(
+        'already-exists',
+        'PREFIX_CONFLICT',
+        "keyspace.prefix: must neither begin, nor begin with, another keyspace's prefix",
+      );
+    }
+    const next: Registry = {
+      ...registry,
+      revision: registry.revision + 1,
+      prefixes: { ...registry.prefixes, [id]: prefix },
+    };
+    if (await store.replaceRegistry(next)) return;
+  }
+}
+
+/** One keyspace. @throws Failure `not-found`, `denied`, `unavailable`. */
+export async function getKeyspace(parts: Parts, caller: Caller, id: string): Promise<Keyspace> {
+  const keyspace = (await parts.verifier.directory(true)).get(id);
+  if (keyspace === undefined || !mayRead(caller, keyspace)) {
+    const held = READERS.find((one) => isManager(caller) && managesSomewhere(caller.key.permissions, one));
+    throw outOfReach(caller, held ?? 'keyspaces:read', `keyspace "${id}"`);
+  }
+  return keyspace;
+}
+
+/** The keyspaces that the caller may read, by id. @throws Failure `denied`, `unavailable`. */
+export async function listKeyspaces(parts: Parts, caller: Caller): Promise<Keyspace[]> {
+  if (!isManager(caller) || !READERS.some((one) => managesSomewhere(caller.key.permissions, one))) {
+    throw outOfReach(caller, 'keyspaces:read', 'keyspaces');
+  }
+  return (await parts.store.listKeyspaces()).filter((one) => mayRead(caller, one));
+}
+
+/** Who administers a keyspace may read it. */
+function mayRead(caller: Caller, keyspace: Keyspace): boolean {
+  return READERS.some((permission) => reach(caller, permission, keyspace) !== undefined);
+}
+
+/**
+ * Changes a keyspace.
+ *
+ * @param edit gives the wanted fields from the present ones.
+ * @throws Failure `invalid`, `not-found`, `denied`, `conflict`, `unavailable`.
+ */
+export async function updateKeyspace(
+  parts: Parts,
+  origin: CallOrigin,
+  id: string,
+  edit: (keyspace: Keyspace) => Keyspace,
+  expectedRevision: number | undefined,
+): Promise<Changed<Keyspace>> {
+  await reachKeyspace(parts, origin.caller, 'keyspaces:admin', id);
+  const changed = await parts.changes.changeKeyspace(
+    id,
+    (before) => {
+      const after = edit(before);
+      const fixed = changedFormatFields(before, after).map((field) => ({
+        field: `keyspace.${field}`,
+        description: 'is fixed at creation',
+      }));
+      if (fixed.length > 0) throw invalidFields(fixed);
+      check(parts, after);
+      return isDeepStrictEqual(before, after) ? before : after;
+    },
+    {
+      action: 'keyspace.update',
+      actor: actorOf(origin),
+      changedFields,
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+    },
+  );
+  if (changed === undefined) throw notFound(`keyspace "${id}"`);
+  return changed;
+}
+
+function check(parts: Parts, keyspace: Keyspace): void {
+  const violations: Violation[] = keyspaceViolations(keyspace);
+  if (keyspace.id === RESERVED_KEYSPACE && keyspace.selfServiceCallers.length > 0) {
+    violations.push({
+      field: 'keyspace.self_service_callers',
+      description: 'the reserved keyspace has no self-service',
+    });
+  }
+  if (violations.length > 0) throw invalidFields(violations);
+  checkPermissions(keyspace.id, keyspace.keyDefaults.permissions, 'keyspace.key_defaults.permissions');
+  if (keyspace.hash === 'hmac-sha256' && !parts.secrets.hasPepper) {
+    throw new Failure(
+      'precondition',
+      'NO_PEPPER',
+      'keyspace.hash: HMAC_SHA256 needs the setting GATEHOUSE_PEPPERS',
+    );
+  }
+}
+
+function changedFields(before: Keyspace, after: Keyspace): string[] {
+  return (Object.keys(MUTABLE_FIELDS) as (keyof typeof MUTABLE_FIELDS)[])
+    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .map((field) => MUTABLE_FIELDS[field]);
+}
+
+function taken(id: string): Failure {
+  return new Failure('already-exists', 'KEYSPACE_EXISTS', `keyspace "${id}" exists already`);
+}

@@ -1,0 +1,220 @@
+/**
+ * What a new key will be, decided from who asks, the keyspace's policy and the request. Pure, so that it
+ * can be decided again after the write: had the caller been revoked or narrowed meanwhile, the plan fails.
+ */
+
+import { canonicalNetwork, networksWithin } from '../domain/address.ts';
+import { type Caller, outlives, outOfReach, reach } from '../domain/caller.ts';
+import { denied, invalid, invalidFields, type Violation } from '../domain/failure.ts';
+import { type Key, type Owner, sameOwner } from '../domain/key.ts';
+import type { Keyspace } from '../domain/keyspace.ts';
+import {
+  beyondManagement,
+  isHeldPermission,
+  isManagementPermission,
+  MANAGEMENT_PERMISSIONS,
+  RESERVED_KEYSPACE,
+  uncovered,
+} from '../domain/permissions.ts';
+
+/** When a key is to die: after a time to live (milliseconds), at a moment (milliseconds since 1970), or never. */
+export type Expiry =
+  | { readonly kind: 'ttl'; readonly ttl: number }
+  | { readonly kind: 'at'; readonly time: number }
+  | { readonly kind: 'never' };
+
+/** A request for a key. Empty lists and maps mean that it says nothing. */
+export interface KeyRequest {
+  readonly name: string;
+  readonly owner?: Owner;
+  readonly project?: string;
+  readonly permissions: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly allowedCidrs: readonly string[];
+  readonly expiry?: Expiry;
+}
+
+/** The parts of a key that the request, the policy and the caller decide. */
+export type KeyPlan = Pick<
+  Key,
+  'name' | 'owner' | 'project' | 'permissions' | 'metadata' | 'allowedCidrs' | 'expireTime' | 'parentKeyId'
+>;
+
+/**
+ * Plans a key.
+ *
+ * @throws Failure `invalid` with the field, `denied` where the key would hold more than its maker may give, `not-found`
+ *   or `denied` where the caller does not reach the keyspace.
+ */
+export function planKey(caller: Caller, keyspace: Keyspace, request: KeyRequest, now: number): KeyPlan {
+  const within = reach(caller, 'keys:create', keyspace);
+  if (within === undefined) throw outOfReach(caller, 'keys:create', `keyspace "${keyspace.id}"`);
+
+  const permissions = checkPermissions(keyspace.id, request.permissions, 'permissions');
+  const allowedCidrs = checkNetworks(request.allowedCidrs, 'allowed_cidrs');
+  const metadata = isEmpty(request.metadata) ? keyspace.keyDefaults.metadata : request.metadata;
+
+  if (within.scope === 'owner') {
+    const { owner, project } = ownPlace(within, request);
+    return {
+      name: request.name,
+      owner,
+      ...optional('project', project),
+      permissions: narrowedPermissions(caller, permissions),
+      metadata: keyspace.keyDefaults.metadata,
+      allowedCidrs: narrowedNetworks(caller, allowedCidrs),
+      ...optional('expireTime', expireTime(keyspace, request.expiry, now, lifeBound(caller, keyspace))),
+      parentKeyId: caller.key.id,
+    };
+  }
+  const management = keyspace.id === RESERVED_KEYSPACE;
+  return {
+    name: request.name,
+    ...optional('owner', request.owner),
+    ...optional('project', request.project),
+    permissions: managedPermissions(caller, keyspace, permissions),
+    metadata,
+    allowedCidrs: management ? narrowedNetworks(caller, allowedCidrs) : allowedCidrs,
+    ...optional(
+      'expireTime',
+      expireTime(keyspace, request.expiry, now, management ? caller.key.expireTime : undefined),
+    ),
+  };
+}
+
+/** Checks held permissions, without repeats. @throws Failure `invalid` naming each bad one by its path. */
+export function checkPermissions(
+  keyspaceId: string,
+  permissions: readonly string[],
+  field: string,
+): string[] {
+  const management = keyspaceId === RESERVED_KEYSPACE;
+  const isGood = management ? isManagementPermission : isHeldPermission;
+  const accepted = management
+    ? `must be *, or one of ${MANAGEMENT_PERMISSIONS.join(', ')}, optionally followed by @<keyspace>`
+    : 'must be of A-Z a-z 0-9 . _ : / - (1 to 128), may end in :*, or be *';
+  const violations: Violation[] = permissions.flatMap((permission, index) =>
+    isGood(permission) ? [] : [{ field: `${field}[${index}]`, description: accepted }],
+  );
+  if (violations.length > 0) throw invalidFields(violations);
+  return [...new Set(permissions)];
+}
+
+/** Canonical forms of the networks, without repeats. @throws Failure `invalid` naming each bad one by its path. */
+export function checkNetworks(networks: readonly string[], field: string): string[] {
+  const violations: Violation[] = [];
+  const canonical = networks.map((text, index) => {
+    const result = canonicalNetwork(text);
+    if ('network' in result) return result.network;
+    violations.push({ field: `${field}[${index}]`, description: result.error });
+    return text;
+  });
+  if (violations.length > 0) throw invalidFields(violations);
+  return [...new Set(canonical)];
+}
+
+/** Checks a moment of expiry against now and the keyspace's max_ttl, which counts from the key's creation. */
+export function checkExpireTime(
+  keyspace: Keyspace,
+  createTime: number,
+  time: number | undefined,
+  now: number,
+  field: string,
+): void {
+  if (time !== undefined && time <= now) {
+    throw invalid(field, 'must be in the future; to stop a key now, revoke or disable it');
+  }
+  const latest = latestExpiry(keyspace, createTime);
+  if (outlives(time, latest)) {
+    throw invalid(
+      field,
+      `must not be later than the keyspace's max_ttl allows, ${new Date(latest ?? 0).toISOString()}`,
+    );
+  }
+}
+
+function latestExpiry(keyspace: Keyspace, createTime: number): number | undefined {
+  return keyspace.maxTtl === undefined ? undefined : createTime + keyspace.maxTtl;
+}
+
+/** Owner and project of a key made by self-service: the caller's own. */
+function ownPlace(
+  own: { readonly owner: Owner; readonly project: string | undefined },
+  request: KeyRequest,
+): { readonly owner: Owner; readonly project: string | undefined } {
+  if (request.owner !== undefined && !sameOwner(request.owner, own.owner)) {
+    throw denied('OWNER_NOT_YOURS', 'owner: the calling key may only make keys of its own owner');
+  }
+  if (own.project !== undefined && request.project !== undefined && request.project !== own.project) {
+    throw denied('PROJECT_NOT_YOURS', 'project: the calling key is bound to another project');
+  }
+  if (!isEmpty(request.metadata)) {
+    throw denied('FIELD_NOT_YOURS', "metadata: a self-service key gets the keyspace's key_defaults");
+  }
+  return { owner: own.owner, project: own.project ?? request.project };
+}
+
+function narrowedPermissions(caller: Caller, wanted: readonly string[]): readonly string[] {
+  if (wanted.length === 0) return caller.key.permissions;
+  const beyond = uncovered(caller.key.permissions, wanted);
+  if (beyond.length > 0)
+    throw holdsTooMuch('permissions', `the calling key does not hold ${beyond.join(', ')}`);
+  return wanted;
+}
+
+function managedPermissions(
+  caller: Caller,
+  keyspace: Keyspace,
+  wanted: readonly string[],
+): readonly string[] {
+  const permissions = wanted.length === 0 ? keyspace.keyDefaults.permissions : wanted;
+  if (keyspace.id !== RESERVED_KEYSPACE) return permissions;
+  const beyond = beyondManagement(caller.key.permissions, permissions);
+  if (beyond.length > 0)
+    throw holdsTooMuch('permissions', `the calling key does not hold ${beyond.join(', ')}`);
+  return permissions;
+}
+
+function narrowedNetworks(caller: Caller, wanted: readonly string[]): readonly string[] {
+  if (wanted.length === 0) return caller.key.allowedCidrs;
+  if (!networksWithin(caller.key.allowedCidrs, wanted)) {
+    throw holdsTooMuch('allowed_cidrs', 'the calling key is limited to narrower networks');
+  }
+  return wanted;
+}
+
+function lifeBound(caller: Caller, keyspace: Keyspace): number | undefined {
+  return keyspace.selfServiceMayOutlive ? undefined : caller.key.expireTime;
+}
+
+/** @param bound the latest end that the maker may give; what says nothing is cut to it, what asks for more is refused. */
+function expireTime(
+  keyspace: Keyspace,
+  expiry: Expiry | undefined,
+  now: number,
+  bound: number | undefined,
+): number | undefined {
+  if (expiry === undefined) {
+    const ttl = keyspace.defaultTtl ?? keyspace.maxTtl;
+    const time = ttl === undefined ? undefined : now + ttl;
+    return outlives(time, bound) ? bound : time;
+  }
+  const field = { ttl: 'ttl', at: 'expire_time', never: 'never_expires' }[expiry.kind];
+  const time = expiry.kind === 'never' ? undefined : expiry.kind === 'at' ? expiry.time : now + expiry.ttl;
+  checkExpireTime(keyspace, now, time, now, field);
+  if (outlives(time, bound)) throw holdsTooMuch(field, 'the key would outlive the calling key');
+  return time;
+}
+
+function holdsTooMuch(field: string, why: string): Error {
+  return denied('HOLDS_MORE_THAN_CALLER', `${field}: ${why}`);
+}
+
+function isEmpty(map: Readonly<Record<string, string>>): boolean {
+  return Object.keys(map).length === 0;
+}
+
+/** A property that is left out where it has no value. */
+function optional<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [P in K]: V });
+}

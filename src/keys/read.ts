@@ -1,0 +1,114 @@
+/** Looking at keys. */
+
+import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
+import { invalid } from '../domain/failure.ts';
+import { sameOwner } from '../domain/key.ts';
+import type { KeyspaceDirectory } from '../domain/keyspace.ts';
+import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import { makePageToken, readPageToken } from './page-token.ts';
+import { type Parts, reachKey, reachKeyspace } from './parts.ts';
+
+/** One key with its usage up to now. @throws Failure `not-found`, `denied`, `unavailable`. */
+export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ListedKey> {
+  const { key } = await reachKey(parts, caller, 'keys:read', id);
+  return { key, usage: await usageOf(parts, id) };
+}
+
+export async function usageOf(parts: Parts, id: string): Promise<ListedKey['usage']> {
+  await parts.usage.catchUp();
+  return (await parts.store.readUsage([id])).get(id);
+}
+
+export interface ListQuestion {
+  /** Empty: every keyspace that the caller may read. */
+  readonly keyspace: string;
+  readonly filter: Omit<KeyFilter, 'keyspaces'>;
+  readonly pageSize: number;
+  /** Empty: from the newest key on. */
+  readonly pageToken: string;
+  readonly withTotals: boolean;
+}
+
+export interface KeyListing {
+  readonly keys: readonly ListedKey[];
+  /** Whether keys follow after these. */
+  readonly more: boolean;
+  /** Both without regard to `states`; absent unless asked for. */
+  readonly totals: { readonly total: number; readonly active: number } | undefined;
+  /** The token of the page that begins after a key of this one. */
+  tokenAfter(position: KeyPosition): string;
+}
+
+/**
+ * Keys that the caller may read, newest first.
+ *
+ * @throws Failure `invalid` for a page token of another listing or caller, `not-found`, `denied`, `unavailable`.
+ */
+export async function listKeys(parts: Parts, caller: Caller, question: ListQuestion): Promise<KeyListing> {
+  const filter = await readableFilter(parts, caller, question);
+  const { macKey } = await parts.store.readRegistry();
+  const listing = [caller.key.id, question.keyspace, question.filter];
+  const after = question.pageToken === '' ? undefined : readPageToken(macKey, listing, question.pageToken);
+  if (question.pageToken !== '' && after === undefined) {
+    throw invalid(
+      'page_token',
+      'must be the next_page_token of the same listing, asked for by the same caller',
+    );
+  }
+  const tokenAfter = (position: KeyPosition) => makePageToken(macKey, listing, position);
+  if (filter === undefined) {
+    return {
+      keys: [],
+      more: false,
+      totals: question.withTotals ? { total: 0, active: 0 } : undefined,
+      tokenAfter,
+    };
+  }
+
+  await parts.usage.catchUp();
+  const now = parts.now();
+  const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
+  const keys = await parts.store.listKeys(page);
+  const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
+  return {
+    keys: keys.slice(0, question.pageSize),
+    more: keys.length > question.pageSize,
+    totals,
+    tokenAfter,
+  };
+}
+
+/** The filter cut down to what the caller may read; undefined where nothing can pass it. */
+async function readableFilter(
+  parts: Parts,
+  caller: Caller,
+  { keyspace, filter }: ListQuestion,
+): Promise<KeyFilter | undefined> {
+  if (keyspace !== '') {
+    const { within } = await reachKeyspace(parts, caller, 'keys:read', keyspace);
+    return narrowed(within, { ...filter, keyspaces: [keyspace] });
+  }
+  const directory = await parts.verifier.directory(true);
+  const readable = readableKeyspaces(caller, directory);
+  const [first] = readable;
+  if (first === undefined) throw outOfReach(caller, 'keys:read', 'keyspace');
+  const all = readable.length === directory.ids().length;
+  return narrowed(first.within, { ...filter, ...(all ? {} : { keyspaces: readable.map((one) => one.id) }) });
+}
+
+/** A self-service caller reaches one keyspace, a management caller all of each: so the reach is the same everywhere. */
+function readableKeyspaces(caller: Caller, directory: KeyspaceDirectory): { id: string; within: Reach }[] {
+  return directory.ids().flatMap((id) => {
+    const keyspace = directory.get(id);
+    const within = keyspace === undefined ? undefined : reach(caller, 'keys:read', keyspace);
+    return within === undefined ? [] : [{ id, within }];
+  });
+}
+
+function narrowed(within: Reach, filter: KeyFilter): KeyFilter | undefined {
+  if (within.scope === 'keyspace') return filter;
+  const { owner, project } = within;
+  if (filter.owner !== undefined && !sameOwner(filter.owner, owner)) return undefined;
+  if (project !== undefined && filter.project !== undefined && filter.project !== project) return undefined;
+  return { ...filter, owner, ...(project === undefined ? {} : { project }) };
+}

@@ -1,0 +1,107 @@
+/** Changing a key. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Changed } from '../coherence/changes.ts';
+import { actorOf, type Caller, type CallOrigin, holdsMore } from '../domain/caller.ts';
+import { denied, Failure } from '../domain/failure.ts';
+import type { Key } from '../domain/key.ts';
+import type { Keyspace } from '../domain/keyspace.ts';
+import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { gone, type Parts, reachKey } from './parts.ts';
+import { checkExpireTime, checkNetworks, checkPermissions } from './plan.ts';
+
+/** The fields to change. An absent one stays; `null` takes the value away. */
+export interface KeyChanges {
+  readonly name?: string;
+  readonly permissions?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Milliseconds since 1970; null: never expires. */
+  readonly expireTime?: number | null;
+  readonly disabled?: boolean;
+  /** null: bound to no project. */
+  readonly project?: string | null;
+  readonly allowedCidrs?: readonly string[];
+}
+
+const FIELD_NAMES: Readonly<Record<keyof KeyChanges, string>> = {
+  name: 'name',
+  permissions: 'permissions',
+  metadata: 'metadata',
+  expireTime: 'expire_time',
+  disabled: 'disabled',
+  project: 'project',
+  allowedCidrs: 'allowed_cidrs',
+};
+
+/**
+ * Changes a key. Self-service may change the name only.
+ *
+ * @throws Failure `invalid`, `denied`, `not-found`, `precondition` for a revoked key, `conflict` where the revision is
+ *   not `expectedRevision`, `unavailable`.
+ */
+export async function updateKey(
+  parts: Parts,
+  origin: CallOrigin,
+  id: string,
+  changes: KeyChanges,
+  expectedRevision: number | undefined,
+): Promise<Changed<Key>> {
+  const { keyspace, within } = await reachKey(parts, origin.caller, 'keys:update', id);
+  if (within.scope === 'owner') refuseBeyondName(changes);
+
+  const updated = await parts.changes.changeKey(
+    id,
+    (key) => {
+      const next = applyChanges(key, keyspace, changes, parts.now());
+      refuseMoreThanCaller(origin.caller, key, next);
+      return isDeepStrictEqual(next, key) ? key : next;
+    },
+    {
+      action: 'key.update',
+      actor: actorOf(origin),
+      changedFields: changedFields,
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+    },
+  );
+  if (updated === undefined) throw gone(id);
+  return updated;
+}
+
+function refuseBeyondName(changes: KeyChanges): void {
+  const beyond = Object.keys(changes).find((field) => field !== 'name') as keyof KeyChanges | undefined;
+  if (beyond !== undefined) {
+    throw denied('FIELD_NOT_YOURS', `${FIELD_NAMES[beyond]}: self-service may change the name only`);
+  }
+}
+
+function refuseMoreThanCaller(caller: Caller, before: Key, after: Key): void {
+  if (before.keyspace !== RESERVED_KEYSPACE) return;
+  if (holdsMore(caller, before) || holdsMore(caller, after)) {
+    throw denied('HOLDS_MORE_THAN_CALLER', 'the key holds, or would hold, more than the calling key');
+  }
+}
+
+function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: number): Key {
+  if (key.revokeTime !== undefined) {
+    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
+  }
+  const { expireTime, project, permissions, allowedCidrs, ...plain } = changes;
+  const next: { -readonly [P in keyof Key]: Key[P] } = { ...key, ...plain };
+  if (permissions !== undefined)
+    next.permissions = checkPermissions(key.keyspace, permissions, 'key.permissions');
+  if (allowedCidrs !== undefined) next.allowedCidrs = checkNetworks(allowedCidrs, 'key.allowed_cidrs');
+  if (project === null) delete next.project;
+  else if (project !== undefined) next.project = project;
+  if (expireTime !== undefined && (expireTime ?? undefined) !== key.expireTime) {
+    checkExpireTime(keyspace, key.createTime, expireTime ?? undefined, now, 'key.expire_time');
+    if (expireTime === null) delete next.expireTime;
+    else next.expireTime = expireTime;
+  }
+  return next;
+}
+
+function changedFields(before: Key, after: Key): string[] {
+  return (Object.keys(FIELD_NAMES) as (keyof KeyChanges)[])
+    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .map((field) => FIELD_NAMES[field]);
+}

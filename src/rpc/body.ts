@@ -1,0 +1,118 @@
+/** Reads one message of a unary call, never more than the method allows. */
+
+import { ConnectError } from '@connectrpc/connect';
+import { compressedFlag } from '@connectrpc/connect/protocol';
+import { compressionGzip } from '@connectrpc/connect-node';
+import { Failure } from '../domain/failure.ts';
+import { invalidBody } from './bad-body.ts';
+import { cancelled } from './errors.ts';
+import type { NodeRequest } from './node-http.ts';
+import type { Protocol } from './protocol.ts';
+
+/** What a message may be compressed with, and an answer is, where the client accepts it. */
+export const COMPRESSION = compressionGzip;
+
+const HEADER_BYTES = 5;
+
+/**
+ * The message of a unary call, unwrapped and decompressed.
+ *
+ * @param encoding value of the protocol's encoding header; it has been checked to be one that we know.
+ * @throws Failure `exhausted` MESSAGE_TOO_LARGE as soon as the size is known to be above `maxBytes`; `invalid`;
+ *   `unimplemented` for none or several messages.
+ */
+export async function readMessage(
+  request: NodeRequest,
+  protocol: Protocol,
+  maxBytes: number,
+  encoding: string | undefined,
+): Promise<Uint8Array> {
+  const compressed = encoding !== undefined && encoding !== 'identity';
+  if (!protocol.enveloped) {
+    const body = await readPlain(request, maxBytes);
+    return compressed ? decompress(body, maxBytes) : body;
+  }
+  const { flags, message } = await readEnvelope(request, maxBytes);
+  if ((flags & compressedFlag) === 0) return message;
+  if (!compressed) throw invalidBody('it is marked as compressed, but no encoding was named');
+  return decompress(message, maxBytes);
+}
+
+async function readPlain(request: NodeRequest, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > maxBytes) throw tooLarge(maxBytes);
+  return Buffer.concat(
+    await readChunks(request, (size) => {
+      if (size > maxBytes) throw tooLarge(maxBytes);
+    }),
+  );
+}
+
+async function readEnvelope(
+  request: NodeRequest,
+  maxBytes: number,
+): Promise<{ flags: number; message: Uint8Array }> {
+  let declared: number | undefined;
+  const chunks = await readChunks(request, (size, soFar) => {
+    if (declared === undefined && size >= HEADER_BYTES) declared = Buffer.concat(soFar).readUInt32BE(1);
+    if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes);
+    if (declared !== undefined && size > HEADER_BYTES + declared)
+      throw wrongCount('more than one message was sent');
+  });
+  const body = Buffer.concat(chunks);
+  if (body.length === 0) throw wrongCount('no message was sent');
+  if (body.length < HEADER_BYTES + (declared ?? 0)) throw invalidBody('it ends before its declared length');
+  return { flags: body.readUInt8(0), message: body.subarray(HEADER_BYTES) };
+}
+
+/** @param check called after each chunk with the bytes so far; may throw to read no further. */
+async function readChunks(
+  request: NodeRequest,
+  check: (size: number, chunks: readonly Buffer[]) => void,
+): Promise<Buffer[]> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Not destroyed on return: the answer has to go out over the same stream.
+  for await (const chunk of untilGone(request.iterator({ destroyOnReturn: false }))) {
+    chunks.push(chunk);
+    size += chunk.length;
+    check(size, chunks);
+  }
+  return chunks;
+}
+
+/** A stream that breaks off has lost its client, whatever words Node has for it. */
+async function* untilGone(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next().catch(() => {
+        throw cancelled();
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+async function decompress(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  try {
+    return await COMPRESSION.decompress(new Uint8Array(bytes), maxBytes);
+  } catch (error) {
+    // maxOutputLength stops a bomb before it is unpacked.
+    const bomb = error instanceof ConnectError && error.rawMessage.includes('larger than');
+    throw bomb ? tooLarge(maxBytes) : invalidBody('it is not valid gzip');
+  }
+}
+
+export function tooLarge(maxBytes: number): Failure {
+  const limit = maxBytes >= 1024 * 1024 ? `${maxBytes / 1024 / 1024} MiB` : `${maxBytes / 1024} KiB`;
+  return new Failure('exhausted', 'MESSAGE_TOO_LARGE', `the message is larger than ${limit}`);
+}
+
+// gRPC has this code for both.
+function wrongCount(message: string): Failure {
+  return new Failure('unimplemented', 'MESSAGE_COUNT', `${message}: this method takes exactly one`);
+}

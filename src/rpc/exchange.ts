@@ -1,0 +1,115 @@
+/** One request with its answer, from the first header to the log line. */
+
+import type { Caller } from '../domain/caller.ts';
+import type { CallRecord, Verdict } from '../telemetry/call-log.ts';
+import type { Call, CallNotes } from './call.ts';
+import { deadlineExceeded } from './deadline.ts';
+import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
+import { type NodeRequest, type NodeResponse, peerAddressOf } from './node-http.ts';
+import type { MethodPolicy } from './policy.ts';
+import { requestIdOf } from './request-headers.ts';
+
+export class Exchange {
+  readonly request: NodeRequest;
+  readonly response: NodeResponse;
+  readonly requestId: string;
+  readonly peerAddress: string | undefined;
+  /** Whether a message was decoded: what fails before that failed to decode. */
+  reached = false;
+  caller: Caller | undefined;
+  onBehalfOf: string | undefined;
+  readonly #startedAt = performance.now();
+  readonly #controller = new AbortController();
+  readonly #notes: CallNotes = {};
+  #timer: NodeJS.Timeout | undefined;
+  #endsAt = Number.POSITIVE_INFINITY;
+  #outcome: Outcome | undefined;
+  #answered = false;
+
+  constructor(request: NodeRequest, response: NodeResponse) {
+    this.request = request;
+    this.response = response;
+    this.requestId = requestIdOf(request.rawHeaders);
+    this.peerAddress = peerAddressOf(request);
+    response.once('close', () => {
+      if (!this.#answered) this.abort(cancelled());
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get headers(): readonly string[] {
+    return this.request.rawHeaders;
+  }
+
+  /** What went wrong; undefined as long as nothing has. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
+  }
+
+  abort(reason: Error): void {
+    this.#controller.abort(reason);
+  }
+
+  /** @param ms undefined: no deadline. */
+  startDeadline(ms: number | undefined): void {
+    if (ms === undefined) return;
+    this.#endsAt = this.#startedAt + ms;
+    if (ms <= 0) return this.abort(deadlineExceeded());
+    this.#timer = setTimeout(() => this.abort(deadlineExceeded()), ms);
+  }
+
+  /** The call as its handler sees it. */
+  call(): Call {
+    return {
+      requestId: this.requestId,
+      caller: this.caller,
+      ...(this.onBehalfOf === undefined ? {} : { onBehalfOf: this.onBehalfOf }),
+      peerAddress: this.peerAddress,
+      signal: this.signal,
+      timeLeftMs: () => Math.max(0, this.#endsAt - performance.now()),
+      notes: this.#notes,
+    };
+  }
+
+  /** Notes what went wrong, the first time, and gives what the client is to be told. */
+  fail(thrown: unknown): Outcome {
+    this.#outcome ??= outcomeOf(thrown);
+    return this.#outcome;
+  }
+
+  /** The answer is out: what follows is no longer a client that went away. */
+  answered(): void {
+    this.#answered = true;
+  }
+
+  /** Ends the call. */
+  end(policy: Pick<MethodPolicy, 'name' | 'judgesTokens'>): CallRecord {
+    clearTimeout(this.#timer);
+    if (!this.#answered) this.fail(this.signal.aborted ? this.signal.reason : cancelled());
+    const outcome = this.#outcome;
+    return {
+      requestId: this.requestId,
+      method: policy.name,
+      code: outcome === undefined ? 'OK' : codeName(outcome.error.code),
+      reason: outcome?.reason,
+      caller: this.caller?.key.id,
+      peer: this.peerAddress,
+      durationMs: performance.now() - this.#startedAt,
+      keyId: this.#notes.keyId,
+      keyspace: this.#notes.keyspace,
+      count: this.#notes.count,
+      judgesTokens: policy.judgesTokens,
+      verdicts: verdictsOf(this.#notes),
+      errorId: outcome?.errorId,
+      error: outcome?.unexpected,
+    };
+  }
+}
+
+function verdictsOf({ verdicts, verifyStatus, keyspace, keyId }: CallNotes): readonly Verdict[] {
+  if (verdicts !== undefined) return verdicts;
+  return verifyStatus === undefined ? [] : [{ status: verifyStatus, keyspace, keyId }];
+}

@@ -1,0 +1,195 @@
+/** AuthService: from questions to the verifier and back. */
+
+import { create } from '@bufbuild/protobuf';
+import type { ServiceImpl } from '@connectrpc/connect';
+import { isManager } from '../../domain/caller.ts';
+import { Failure, invalidFields } from '../../domain/failure.ts';
+import type { Key } from '../../domain/key.ts';
+import {
+  type ManagementPermission,
+  manages,
+  managesSomewhere,
+  RESERVED_KEYSPACE,
+} from '../../domain/permissions.ts';
+import type { VerifyStatus } from '../../domain/verdict.ts';
+import {
+  type AuthService,
+  CheckSchema,
+  Consistency,
+  type Principal,
+  PrincipalKind,
+  PrincipalSchema,
+  SecretGeneration,
+  VerifyStatus as StatusMessage,
+  VerifyBatchResponseSchema,
+  type VerifyRequest,
+  VerifyRequestSchema,
+  type VerifyResponse,
+  VerifyResponseSchema,
+  type VerifyResult,
+  VerifyResultSchema,
+} from '../../gen/gatehouse/v1/auth_service_pb.js';
+import type { Verdict } from '../../telemetry/call-log.ts';
+import type { Verifier, VerifyAnswer } from '../../verification/verifier.ts';
+import { type Call, callOf } from '../call.ts';
+import { outcomeOf } from '../errors.ts';
+import { validateMessage } from '../validation.ts';
+import { durationMessage } from './duration.ts';
+import { optionalField, ownerMessage, ownerOf, timeField } from './key-message.ts';
+import { refuseNotOffered } from './not-offered.ts';
+import { statusMessage } from './status-message.ts';
+
+const STATUSES: Readonly<Record<VerifyStatus, StatusMessage>> = {
+  missing: StatusMessage.MISSING,
+  malformed: StatusMessage.MALFORMED,
+  'wrong-keyspace': StatusMessage.WRONG_KEYSPACE,
+  'not-found': StatusMessage.NOT_FOUND,
+  revoked: StatusMessage.REVOKED,
+  disabled: StatusMessage.DISABLED,
+  expired: StatusMessage.EXPIRED,
+  'wrong-owner': StatusMessage.WRONG_OWNER,
+  'wrong-project': StatusMessage.WRONG_PROJECT,
+  'ip-not-allowed': StatusMessage.IP_NOT_ALLOWED,
+  'insufficient-permissions': StatusMessage.INSUFFICIENT_PERMISSIONS,
+  valid: StatusMessage.VALID,
+};
+
+export interface AuthParts {
+  readonly verifier: Verifier;
+  /** `open`: anyone who can reach the port may verify keys, but those of the reserved keyspace. */
+  readonly access: 'key' | 'open';
+}
+
+export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthService>> {
+  return {
+    async verify(request, context) {
+      const call = callOf(context);
+      const { response, verdict } = await answer(parts, call, request);
+      Object.assign(call.notes, {
+        verifyStatus: verdict.status,
+        keyspace: verdict.keyspace,
+        keyId: verdict.keyId,
+      });
+      return response;
+    },
+
+    async verifyBatch({ requests }, context) {
+      const call = callOf(context);
+      const items = await Promise.all(requests.map((request) => resultOf(parts, call, request)));
+      call.notes.verdicts = items.map((item) => item.verdict);
+      return create(VerifyBatchResponseSchema, { results: items.map((item) => item.result) });
+    },
+  };
+}
+
+/** One item of a batch fails by itself. */
+async function resultOf(
+  parts: AuthParts,
+  call: Call,
+  request: VerifyRequest,
+): Promise<{ readonly result: VerifyResult; readonly verdict: Verdict }> {
+  try {
+    const violations = validateMessage(VerifyRequestSchema, request);
+    if (violations.length > 0) throw invalidFields(violations);
+    const { response, verdict } = await answer(parts, call, request);
+    return { result: create(VerifyResultSchema, { result: { case: 'response', value: response } }), verdict };
+  } catch (error) {
+    const value = statusMessage(outcomeOf(error));
+    return {
+      result: create(VerifyResultSchema, { result: { case: 'error', value } }),
+      verdict: { status: 'error' },
+    };
+  }
+}
+
+async function answer(
+  { verifier, access }: AuthParts,
+  call: Call,
+  request: VerifyRequest,
+): Promise<{ readonly response: VerifyResponse; readonly verdict: Verdict }> {
+  refuseNotOffered(VerifyRequestSchema, request);
+  const needed: ManagementPermission[] = request.explain ? ['tokens:verify', 'keys:read'] : ['tokens:verify'];
+  const mayVerify = scopeOf(call, access === 'open' && !request.explain, needed);
+  const clientIp = request.context?.clientIp;
+  const answered = await verifier.verify(
+    {
+      token: request.token,
+      keyspaces: request.keyspaces,
+      demands: {
+        permissions: request.permissions,
+        ...optionalField('project', request.project),
+        ...optionalField('owner', ownerOf(request.owner)),
+        ...optionalField('clientIp', clientIp === '' ? undefined : clientIp),
+      },
+      strong: request.consistency === Consistency.STRONG,
+      explain: request.explain,
+    },
+    mayVerify,
+  );
+  const verdict = { status: answered.status, keyspace: answered.key?.keyspace, keyId: answered.key?.id };
+  return { response: responseOf(answered), verdict };
+}
+
+/**
+ * Which keyspaces the caller may verify in.
+ *
+ * @param open anyone may, but not in the reserved keyspace.
+ * @throws Failure `unauthenticated`, or `denied` where it may in none.
+ */
+function scopeOf(
+  { caller }: Call,
+  open: boolean,
+  needed: readonly ManagementPermission[],
+): (keyspaceId: string) => boolean {
+  if (caller === undefined && !open) {
+    throw new Failure(
+      'unauthenticated',
+      'CREDENTIALS_MISSING',
+      'explain needs a caller with tokens:verify and keys:read',
+    );
+  }
+  const held = caller !== undefined && isManager(caller) ? caller.key.permissions : [];
+  const missing = needed.find((permission) => !managesSomewhere(held, permission));
+  if (missing !== undefined && !open) {
+    throw new Failure(
+      'denied',
+      'PERMISSION_MISSING',
+      `this call needs ${missing}, which the calling key does not have`,
+    );
+  }
+  return (keyspaceId) =>
+    (open && keyspaceId !== RESERVED_KEYSPACE) ||
+    needed.every((permission) => manages(held, permission, keyspaceId));
+}
+
+function responseOf(answered: VerifyAnswer): VerifyResponse {
+  const { key } = answered;
+  return create(VerifyResponseSchema, {
+    valid: answered.status === 'valid',
+    status: STATUSES[answered.status],
+    message: answered.message,
+    ...(key === undefined ? {} : { principal: principalOf(key) }),
+    revision: BigInt(key?.revision ?? 0),
+    // The only process over its store reads every record as it is now.
+    recordAge: durationMessage(0),
+    cacheableFor: durationMessage(0),
+    missingPermissions: [...answered.missingPermissions],
+    checks: answered.checks.map((check) => create(CheckSchema, check)),
+  });
+}
+
+function principalOf(key: Key): Principal {
+  return create(PrincipalSchema, {
+    kind: PrincipalKind.KEY,
+    keyId: key.id,
+    keyspace: key.keyspace,
+    name: key.name,
+    displayPrefix: key.displayPrefix,
+    ...(key.owner === undefined ? {} : { owner: ownerMessage(key.owner) }),
+    project: key.project ?? '',
+    permissions: [...key.permissions],
+    metadata: { ...key.metadata },
+    ...timeField('expireTime', key.expireTime),
+    secretGeneration: SecretGeneration.CURRENT,
+  });
+}

@@ -1,0 +1,21 @@
+/** The caller of a handler's call, as the operations in `keys/` want it. */
+
+import type { HandlerContext } from '@connectrpc/connect';
+import type { Caller, CallOrigin } from '../../domain/caller.ts';
+import { callerOf, callOf } from '../call.ts';
+import { optionalField } from './key-message.ts';
+
+/** @throws Failure `unauthenticated` where the call has none. */
+export function requireCaller(context: HandlerContext): Caller {
+  return callerOf(callOf(context));
+}
+
+/** @throws Failure `unauthenticated` where the call has no caller. */
+export function originOf(context: HandlerContext): CallOrigin {
+  const call = callOf(context);
+  return {
+    caller: callerOf(call),
+    requestId: call.requestId,
+    ...optionalField('onBehalfOf', call.onBehalfOf),
+  };
+}

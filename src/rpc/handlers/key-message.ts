@@ -1,0 +1,87 @@
+/** Keys between the contract's messages and the domain's records. */
+
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { Propagation } from '../../coherence/changes.ts';
+import { type KeyState, keyState, type Owner } from '../../domain/key.ts';
+import {
+  type Key as KeyMessage,
+  KeySchema,
+  KeyState as KeyStateMessage,
+} from '../../gen/gatehouse/v1/key_pb.js';
+import { type Owner as OwnerMessage, OwnerSchema } from '../../gen/gatehouse/v1/owner_pb.js';
+import {
+  type Propagation as PropagationMessage,
+  PropagationSchema,
+} from '../../gen/gatehouse/v1/propagation_pb.js';
+import type { ListedKey } from '../../storage/key-store.ts';
+
+const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
+  active: KeyStateMessage.ACTIVE,
+  disabled: KeyStateMessage.DISABLED,
+  expired: KeyStateMessage.EXPIRED,
+  revoked: KeyStateMessage.REVOKED,
+};
+
+/** @param now moment at which the state is judged. */
+export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
+  return create(KeySchema, {
+    id: key.id,
+    keyspace: key.keyspace,
+    name: key.name,
+    displayPrefix: key.displayPrefix,
+    ...(key.owner === undefined ? {} : { owner: ownerMessage(key.owner) }),
+    project: key.project ?? '',
+    permissions: [...key.permissions],
+    metadata: { ...key.metadata },
+    state: STATES[keyState(key, now)],
+    disabled: key.disabled,
+    createTime: timestampFromMs(key.createTime),
+    createdBy: key.createdBy,
+    parentKeyId: key.parentKeyId ?? '',
+    updateTime: timestampFromMs(key.updateTime),
+    ...timeField('expireTime', key.expireTime),
+    ...timeField('revokeTime', key.revokeTime),
+    revokeReason: key.revokeReason ?? '',
+    ...timeField('lastUsedTime', usage?.lastUsedTime),
+    usageCount: BigInt(usage?.count ?? 0),
+    allowedCidrs: [...key.allowedCidrs],
+    revision: BigInt(key.revision),
+  });
+}
+
+/** A Timestamp field, left out where there is no time. */
+export function timeField<N extends string>(name: N, time: number | undefined) {
+  const field = time === undefined ? {} : { [name]: timestampFromMs(time) };
+  return field as { readonly [P in N]?: ReturnType<typeof timestampFromMs> };
+}
+
+/** A Timestamp in milliseconds, left out where there is none. */
+export function timeOf<N extends string>(name: N, timestamp: Parameters<typeof timestampMs>[0] | undefined) {
+  return optionalField(name, timestamp === undefined ? undefined : timestampMs(timestamp));
+}
+
+/** A property that is left out where it has no value. */
+export function optionalField<N extends string, V>(name: N, value: V | undefined): { readonly [P in N]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [P in N]: V });
+}
+
+export function ownerMessage({ kind, id }: Owner): OwnerMessage {
+  return create(OwnerSchema, { kind, id });
+}
+
+export function ownerOf(message: OwnerMessage | undefined): Owner | undefined {
+  return message === undefined ? undefined : { kind: message.kind, id: message.id };
+}
+
+export function stateOf(message: KeyStateMessage): KeyState | undefined {
+  return (Object.keys(STATES) as KeyState[]).find((state) => STATES[state] === message);
+}
+
+export function propagationMessage({
+  replicas,
+  acknowledged,
+  effectiveTime,
+}: Propagation): PropagationMessage {
+  return create(PropagationSchema, { replicas, acknowledged, effectiveTime: timestampFromMs(effectiveTime) });
+}

@@ -1,0 +1,177 @@
+/** KeyService: from messages to the operations in `keys/` and back. */
+
+import { create, toBinary } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import type { Key } from '../../domain/key.ts';
+import { KeySchema } from '../../gen/gatehouse/v1/key_pb.js';
+import {
+  type CreateKeyRequest,
+  CreateKeyRequestSchema,
+  CreateKeyResponseSchema,
+  GetKeyResponseSchema,
+  type KeyService,
+  type ListKeysRequest,
+  ListKeysResponseSchema,
+  RevokeKeyRequestSchema,
+  RevokeKeyResponseSchema,
+  type UpdateKeyRequest,
+  UpdateKeyResponseSchema,
+} from '../../gen/gatehouse/v1/key_service_pb.js';
+import { createKey } from '../../keys/create.ts';
+import type { Parts } from '../../keys/parts.ts';
+import type { Expiry, KeyRequest } from '../../keys/plan.ts';
+import { getKey, type ListQuestion, listKeys, usageOf } from '../../keys/read.ts';
+import { revokeKey } from '../../keys/revoke.ts';
+import { type KeyChanges, updateKey } from '../../keys/update.ts';
+import { callOf } from '../call.ts';
+import { originOf, requireCaller } from './caller.ts';
+import { durationMilliseconds } from './duration.ts';
+import { keyMessage, optionalField, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
+import { KEY_PATHS_NOT_OFFERED, notOffered, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
+
+const DEFAULT_PAGE_SIZE = 50;
+/** Bytes of keys after which a page ends, however many keys were asked for. */
+const MAX_PAGE_BYTES = 2 * 1024 * 1024;
+
+export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>> {
+  return {
+    async createKey(request, context) {
+      refuseNotOffered(CreateKeyRequestSchema, request);
+      const { key, token } = await createKey(parts, originOf(context), request.keyspace, keyRequest(request));
+      noteKey(context, key);
+      return create(CreateKeyResponseSchema, {
+        key: keyMessage({ key, usage: undefined }, parts.now()),
+        secret: token,
+      });
+    },
+
+    async getKey({ id }, context) {
+      const listed = await getKey(parts, requireCaller(context), id);
+      noteKey(context, listed.key);
+      return create(GetKeyResponseSchema, { key: keyMessage(listed, parts.now()) });
+    },
+
+    async listKeys(request, context) {
+      const listing = await listKeys(parts, requireCaller(context), listQuestion(request));
+      const { total, active } = listing.totals ?? {};
+      const response = create(ListKeysResponseSchema, {
+        ...optionalField('totalSize', total),
+        ...optionalField('activeSize', active),
+      });
+      let bytes = 0;
+      for (const listed of listing.keys) {
+        const message = keyMessage(listed, parts.now());
+        bytes += toBinary(KeySchema, message).length;
+        if (bytes > MAX_PAGE_BYTES && response.keys.length > 0) break;
+        response.keys.push(message);
+      }
+      const last = listing.keys[response.keys.length - 1];
+      const more = listing.more || response.keys.length < listing.keys.length;
+      callOf(context).notes.count = response.keys.length;
+      if (more && last !== undefined) response.nextPageToken = listing.tokenAfter(last.key);
+      return response;
+    },
+
+    async updateKey(request, context) {
+      const paths = request.updateMask?.paths ?? [];
+      refuseMaskPaths(paths, KEY_PATHS_NOT_OFFERED);
+      const id = request.key?.id ?? '';
+      const expected = request.expectedRevision;
+      const { record, propagation } = await updateKey(
+        parts,
+        originOf(context),
+        id,
+        keyChanges(request, new Set(paths)),
+        expected === undefined ? undefined : Number(expected),
+      );
+      noteKey(context, record);
+      return create(UpdateKeyResponseSchema, {
+        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        propagation: propagationMessage(propagation),
+      });
+    },
+
+    async revokeKey(request, context) {
+      refuseNotOffered(RevokeKeyRequestSchema, request);
+      if (request.target.case !== 'id') throw notOffered('secret');
+      const id = request.target.value;
+      const { record, propagation } = await revokeKey(parts, originOf(context), id, request.reason);
+      noteKey(context, record);
+      return create(RevokeKeyResponseSchema, {
+        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        propagation: propagationMessage(propagation),
+      });
+    },
+  };
+}
+
+/** Names the key in the call's log line. */
+function noteKey(context: HandlerContext, { id, keyspace }: Key): void {
+  Object.assign(callOf(context).notes, { keyId: id, keyspace });
+}
+
+function keyRequest(request: CreateKeyRequest): KeyRequest {
+  return {
+    name: request.name,
+    ...optionalField('owner', ownerOf(request.owner)),
+    ...optionalField('project', request.project === '' ? undefined : request.project),
+    permissions: request.permissions,
+    metadata: request.metadata,
+    allowedCidrs: request.allowedCidrs,
+    ...optionalField('expiry', expiryOf(request.expiry)),
+  };
+}
+
+function expiryOf(expiry: CreateKeyRequest['expiry']): Expiry | undefined {
+  switch (expiry.case) {
+    case 'ttl':
+      return { kind: 'ttl', ttl: durationMilliseconds(expiry.value) };
+    case 'expireTime':
+      return { kind: 'at', time: timestampMs(expiry.value) };
+    case 'neverExpires':
+      return { kind: 'never' };
+    default:
+      return undefined;
+  }
+}
+
+function listQuestion(request: ListKeysRequest): ListQuestion {
+  const states = request.states.map(stateOf).filter((state) => state !== undefined);
+  return {
+    keyspace: request.keyspace,
+    filter: {
+      ...optionalField('owner', ownerOf(request.owner)),
+      ...optionalField('project', request.project),
+      ...optionalField('states', states.length === 0 ? undefined : states),
+      ...optionalField('nameContains', request.nameContains === '' ? undefined : request.nameContains),
+      ...optionalField('displayPrefix', request.displayPrefix === '' ? undefined : request.displayPrefix),
+      ...timeOf('createdAfter', request.createdAfter),
+      ...timeOf('createdBefore', request.createdBefore),
+      ...timeOf('lastUsedAfter', request.lastUsedAfter),
+      ...timeOf('lastUsedBefore', request.lastUsedBefore),
+      ...timeOf('expiresAfter', request.expiresAfter),
+      ...timeOf('expiresBefore', request.expiresBefore),
+    },
+    pageSize: request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize,
+    pageToken: request.pageToken,
+    withTotals: request.withTotals,
+  };
+}
+
+function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyChanges {
+  if (key === undefined) return {};
+  const masked = <V>(path: string, value: V): V | undefined => (paths.has(path) ? value : undefined);
+  return {
+    ...optionalField('name', masked('name', key.name)),
+    ...optionalField('permissions', masked('permissions', key.permissions)),
+    ...optionalField('metadata', masked('metadata', key.metadata)),
+    ...optionalField(
+      'expireTime',
+      masked('expire_time', key.expireTime ? timestampMs(key.expireTime) : null),
+    ),
+    ...optionalField('disabled', masked('disabled', key.disabled)),
+    ...optionalField('project', masked('project', key.project === '' ? null : key.project)),
+    ...optionalField('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),
+  };
+}

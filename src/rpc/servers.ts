@@ -1,0 +1,187 @@
+/** The two listeners, over one pipeline. */
+
+import http from 'node:http';
+import http2, {
+  type Http2SecureServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
+import https from 'node:https';
+import type { Server } from 'node:net';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { type CheckReady, HttpRoutes } from './http-routes.ts';
+import { listen } from './listen.ts';
+import type { Pipeline } from './pipeline.ts';
+import { Sessions } from './sessions.ts';
+
+export interface ServersOptions {
+  readonly pipeline: Pipeline;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** PEM texts. `clientCa` set: clients must show a certificate of this authority. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string } | undefined;
+  readonly checkReady: CheckReady;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+export interface Servers {
+  /** `host:port`, as it can be given to a client. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /**
+   * Stops: health says NOT_SERVING and /readyz 503, no new connection is taken, calls that run may finish. What still
+   * runs after `graceMs` is answered UNAVAILABLE and cut off. Resolves once every connection is closed. May be called again.
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+const MAX_HEADER_BYTES = 16 * 1024;
+/** How long the headers of a request, a whole request, and an unused connection may take. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 75_000;
+const KEEP_ALIVE_MS = 65_000;
+const CHECK_INTERVAL_MS = 5000;
+const MAX_STREAMS_PER_CONNECTION = 512;
+const MAX_SESSION_MEGABYTES = 16;
+/** Streams that nobody ends themselves (health Watch) get this part of the time to stop. */
+const STREAMS_SHARE = 0.5;
+/** How long connections without a call may take to close by themselves. */
+const LINGER_MS = 250;
+
+/**
+ * Opens both ports, or neither.
+ *
+ * @throws CannotListen
+ */
+export async function startServers(options: ServersOptions): Promise<Servers> {
+  const { pipeline, host } = options;
+  const routes = new HttpRoutes(options);
+  const grpcServer = createGrpcServer(options);
+  const sessions = new Sessions(grpcServer);
+  grpcServer.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    request.on('error', peerFailed);
+    response.on('error', peerFailed);
+    pipeline.handle(request, response);
+  });
+  const httpServer = createHttpServer(options);
+  httpServer.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
+    request.on('error', peerFailed);
+    response.on('error', peerFailed);
+    if (!routes.handle(request, response)) pipeline.handle(request, response);
+  });
+  const grpcPort = await listen(grpcServer, 'GATEHOUSE_GRPC_PORT', options.grpcPort, host);
+  try {
+    const httpPort = await listen(httpServer, 'GATEHOUSE_HTTP_PORT', options.httpPort, host);
+    const drain = once((graceMs: number) =>
+      drainAll({ pipeline, routes, grpcServer, sessions, httpServer }, graceMs),
+    );
+    return {
+      grpcAddress: address(host, grpcPort),
+      httpAddress: address(host, httpPort),
+      grpcPort,
+      httpPort,
+      drain,
+    };
+  } catch (error) {
+    await closed(grpcServer);
+    throw error;
+  }
+}
+
+// A peer that resets or breaks off in the middle: its call ends as cancelled, and the log has its line.
+function peerFailed(): void {}
+
+function createGrpcServer({ tls }: ServersOptions): Http2Server | Http2SecureServer {
+  const settings = {
+    settings: { maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION, maxHeaderListSize: MAX_HEADER_BYTES },
+    maxSessionMemory: MAX_SESSION_MEGABYTES,
+    maxHeaderListPairs: 100,
+  };
+  return tls === undefined
+    ? http2.createServer(settings)
+    : http2.createSecureServer({ ...settings, ...tlsOptions(tls), allowHTTP1: false });
+}
+
+function createHttpServer({ tls }: ServersOptions): http.Server {
+  const settings = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  };
+  return tls === undefined
+    ? http.createServer(settings)
+    : https.createServer({ ...settings, ...tlsOptions(tls) });
+}
+
+function tlsOptions({ cert, key, clientCa }: NonNullable<ServersOptions['tls']>) {
+  const base = { cert, key, minVersion: 'TLSv1.2' as const };
+  return clientCa === undefined
+    ? base
+    : { ...base, ca: clientCa, requestCert: true, rejectUnauthorized: true };
+}
+
+interface Parts {
+  readonly pipeline: Pipeline;
+  readonly routes: HttpRoutes;
+  readonly grpcServer: Http2Server | Http2SecureServer;
+  readonly sessions: Sessions;
+  readonly httpServer: http.Server;
+}
+
+async function drainAll(
+  { pipeline, routes, grpcServer, sessions, httpServer }: Parts,
+  graceMs: number,
+): Promise<void> {
+  pipeline.beginDrain();
+  routes.beginDrain();
+  const bothClosed = Promise.all([closed(grpcServer), closed(httpServer)]);
+  // Watchers of the health are told by now; GOAWAY goes out behind that.
+  setImmediate(() => sessions.close());
+  const streams = setTimeout(() => pipeline.endStreams(), graceMs * STREAMS_SHARE);
+  await inTime(pipeline.idle(), graceMs);
+  clearTimeout(streams);
+  pipeline.endAll();
+  httpServer.closeIdleConnections();
+  // What is left then has asked nothing yet, has not noticed GOAWAY, or does not read its answer.
+  await inTime(bothClosed, LINGER_MS);
+  sessions.destroy();
+  httpServer.closeAllConnections();
+  await bothClosed;
+}
+
+/** Waits for something, but no longer than `ms`. */
+async function inTime(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}
+
+function address(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function once(run: (graceMs: number) => Promise<void>): (graceMs: number) => Promise<void> {
+  let running: Promise<void> | undefined;
+  return (graceMs) => {
+    running ??= run(graceMs);
+    return running;
+  };
+}

@@ -1,0 +1,195 @@
+/** The only reader of the environment. */
+
+import { readFileSync } from 'node:fs';
+import { makePepper, type Pepper } from './domain/digest.ts';
+
+export type VerifyLogging = 'refused' | 'all' | 'none';
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface TlsSettings {
+  /** PEM texts. */
+  readonly cert: string;
+  readonly key: string;
+  /** Set: clients must show a certificate of this authority. */
+  readonly clientCa?: string;
+}
+
+export interface Settings {
+  readonly host: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** File of the embedded store, or `:memory:`. */
+  readonly data: string;
+  readonly rootKey: string | undefined;
+  readonly peppers: readonly Pepper[];
+  readonly verifyAccess: 'key' | 'open';
+  readonly logLevel: LogLevel;
+  readonly logVerify: VerifyLogging;
+  readonly tls: TlsSettings | undefined;
+}
+
+/** A setting that stops the start; the message is the one line to print. */
+export class BadSetting extends Error {}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const ROOT_KEY = /^ghm_[A-Za-z0-9_-]{32,128}$/;
+const PEPPER = /^([A-Za-z0-9._-]{1,32}):([A-Za-z0-9+/]+={0,2})$/;
+const PEPPER_BYTES = 32;
+
+/** Settings of the contract whose capability this version does not have. */
+const NOT_YET = [
+  'MONGODB_URI',
+  'REDIS_URL',
+  'GATEHOUSE_METRICS_PORT',
+  'GATEHOUSE_TRUSTED_PROXIES',
+  'GATEHOUSE_CORS_ORIGINS',
+];
+const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS', 'GATEHOUSE_TLS_KEY'];
+const KNOWN = [
+  'GATEHOUSE_HOST',
+  'GATEHOUSE_GRPC_PORT',
+  'GATEHOUSE_HTTP_PORT',
+  'GATEHOUSE_DATA',
+  'GATEHOUSE_VERIFY_ACCESS',
+  'GATEHOUSE_WORKERS',
+  'GATEHOUSE_LOG_LEVEL',
+  'GATEHOUSE_LOG_VERIFY',
+  'GATEHOUSE_TLS_CERT',
+  'GATEHOUSE_TLS_CLIENT_CA',
+  // Read by the command line tool, which often runs in the same shell.
+  'GATEHOUSE_SERVER',
+  'GATEHOUSE_KEY',
+  'GATEHOUSE_KEY_FILE',
+  ...SECRET_SETTINGS.flatMap((name) => [name, `${name}_FILE`]),
+];
+
+/**
+ * Reads and checks all settings.
+ *
+ * @throws BadSetting naming the setting and what it accepts; its value is never repeated.
+ */
+export function readSettings(env: Environment = process.env): Settings {
+  refuseUnknown(env);
+  return {
+    host: text(env, 'GATEHOUSE_HOST') ?? '127.0.0.1',
+    grpcPort: port(env, 'GATEHOUSE_GRPC_PORT', 50_051),
+    httpPort: port(env, 'GATEHOUSE_HTTP_PORT', 8080),
+    data: text(env, 'GATEHOUSE_DATA') ?? './data/gatehouse.db',
+    rootKey: rootKey(env),
+    peppers: peppers(env),
+    verifyAccess: choice(env, 'GATEHOUSE_VERIFY_ACCESS', ['key', 'open'], 'key'),
+    logLevel: choice(env, 'GATEHOUSE_LOG_LEVEL', LOG_LEVELS, 'info'),
+    logVerify: choice(env, 'GATEHOUSE_LOG_VERIFY', ['refused', 'all', 'none'], 'refused'),
+    tls: tls(env),
+  };
+}
+
+// A misspelt setting would be a capability that is silently off.
+function refuseUnknown(env: Environment): void {
+  for (const name of Object.keys(env)) {
+    if (isNotYet(name) && text(env, name) !== undefined) {
+      throw new BadSetting(`${name} is set, but this version does not have it yet; unset it`);
+    }
+    if (name.startsWith('GATEHOUSE_') && !KNOWN.includes(name) && !isNotYet(name) && !isForTests(name)) {
+      throw new BadSetting(`${name} is not a setting; known are ${KNOWN.join(', ')}`);
+    }
+  }
+  const workers = text(env, 'GATEHOUSE_WORKERS');
+  if (workers !== undefined && workers !== '1') {
+    throw new BadSetting('GATEHOUSE_WORKERS accepts only 1: the embedded store takes one process');
+  }
+}
+
+function isNotYet(name: string): boolean {
+  return NOT_YET.includes(name.replace(/_FILE$/, '')) || name.startsWith('GATEHOUSE_SESSION_SECRET_');
+}
+
+function isForTests(name: string): boolean {
+  return name.startsWith('GATEHOUSE_TEST_');
+}
+
+/** An empty value is no value: that is how compose files and shells say "unset". */
+function text(env: Environment, name: string): string | undefined {
+  const value = env[name];
+  return value === undefined || value === '' ? undefined : value;
+}
+
+function secretText(env: Environment, name: string): string | undefined {
+  const file = text(env, `${name}_FILE`);
+  const value = text(env, name);
+  if (file === undefined) return value;
+  if (value !== undefined) throw new BadSetting(`${name} and ${name}_FILE are both set; set one`);
+  return readText(`${name}_FILE`, file).trim();
+}
+
+function readText(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new BadSetting(`${name} must name a file that can be read`);
+  }
+}
+
+function port(env: Environment, name: string, fallback: number): number {
+  const value = text(env, name);
+  if (value === undefined) return fallback;
+  const number = Number(value);
+  if (!/^\d{1,5}$/.test(value) || number > 65_535) {
+    throw new BadSetting(`${name} must be a port, 0 to 65535 (0: any free one)`);
+  }
+  return number;
+}
+
+function choice<T extends string>(env: Environment, name: string, accepted: readonly T[], fallback: T): T {
+  const value = text(env, name);
+  if (value === undefined) return fallback;
+  const found = accepted.find((one) => one === value);
+  if (found === undefined) throw new BadSetting(`${name} must be one of ${accepted.join(', ')}`);
+  return found;
+}
+
+function rootKey(env: Environment): string | undefined {
+  const value = secretText(env, 'GATEHOUSE_ROOT_KEY');
+  if (value !== undefined && !ROOT_KEY.test(value)) {
+    throw new BadSetting(
+      'GATEHOUSE_ROOT_KEY must be ghm_ and 32 to 128 of A-Z a-z 0-9 _ -; `gatehouse root-key` mints one',
+    );
+  }
+  return value;
+}
+
+function peppers(env: Environment): Pepper[] {
+  const value = secretText(env, 'GATEHOUSE_PEPPERS');
+  if (value === undefined) return [];
+  const found = value.split(',').map((entry) => {
+    const [, id = '', base64 = ''] = PEPPER.exec(entry.trim()) ?? [];
+    const key = Buffer.from(base64, 'base64');
+    if (id === '' || key.length < PEPPER_BYTES) {
+      throw new BadSetting(
+        'GATEHOUSE_PEPPERS must be id:base64 entries of 32 bytes or more, comma-separated, ids of A-Z a-z 0-9 . _ -',
+      );
+    }
+    return makePepper(id, key);
+  });
+  if (new Set(found.map((one) => one.id)).size < found.length) {
+    throw new BadSetting('GATEHOUSE_PEPPERS names an id twice');
+  }
+  return found;
+}
+
+function tls(env: Environment): TlsSettings | undefined {
+  const cert = text(env, 'GATEHOUSE_TLS_CERT');
+  const key = text(env, 'GATEHOUSE_TLS_KEY') ?? text(env, 'GATEHOUSE_TLS_KEY_FILE');
+  const clientCa = text(env, 'GATEHOUSE_TLS_CLIENT_CA');
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new BadSetting('GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY must be set together, each a PEM file');
+  }
+  return {
+    cert: readText('GATEHOUSE_TLS_CERT', cert),
+    key: readText('GATEHOUSE_TLS_KEY', key),
+    ...(clientCa === undefined ? {} : { clientCa: readText('GATEHOUSE_TLS_CLIENT_CA', clientCa) }),
+  };
+}

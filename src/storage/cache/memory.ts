@@ -1,0 +1,151 @@
+/**
+ * A store with its secrets, keys and keyspaces in memory. Only for a store that this process alone writes: a change
+ * by anyone else would not be seen. It is a KeyStore itself and keeps every promise of one.
+ *
+ * What a write may have changed is dropped once the write has ended, however it ended: a rejected one may have been
+ * done, and one that was refused tells that memory is older than the store. Between its being done and the drop,
+ * callers may still be given the older record: the write has not returned yet. What was written is not put into memory
+ * but read when asked for, so that only loads fill it and one rule covers them all (see records.ts).
+ */
+
+import type { Key, Secret } from '../../domain/key.ts';
+import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { KeyFilter, KeyPage, KeyStore, UnpublishedRecord, UsageIncrement } from '../key-store.ts';
+import { RecordCache } from './records.ts';
+
+export interface CacheSizes {
+  /** Records kept, 1 or more. */
+  readonly secrets: number;
+  readonly keys: number;
+}
+
+// All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
+const ALL = 'all';
+
+export class CachedKeyStore implements KeyStore {
+  /** Each with its `hits` and `misses`. */
+  readonly secrets: RecordCache<Secret>;
+  readonly keys: RecordCache<Key>;
+  readonly keyspaces = new RecordCache<readonly Keyspace[]>(1);
+
+  readonly #inner: KeyStore;
+
+  constructor(inner: KeyStore, sizes: CacheSizes) {
+    this.#inner = inner;
+    this.secrets = new RecordCache(sizes.secrets);
+    this.keys = new RecordCache(sizes.keys);
+  }
+
+  findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
+    return this.secrets.get(secretKey(keyspace, lookup), () => this.#inner.findSecret(keyspace, lookup));
+  }
+
+  getKey(id: string): Promise<Key | undefined> {
+    return this.keys.get(id, () => this.#inner.getKey(id));
+  }
+
+  /** The same array as long as no keyspace was changed: callers may remember what they made of it. */
+  async listKeyspaces(): Promise<readonly Keyspace[]> {
+    return (await this.keyspaces.get(ALL, () => this.#inner.listKeyspaces())) ?? [];
+  }
+
+  async insertKeyspace(keyspace: Keyspace): Promise<boolean> {
+    try {
+      return await this.#inner.insertKeyspace(keyspace);
+    } finally {
+      this.keyspaces.drop(ALL);
+    }
+  }
+
+  async replaceKeyspace(next: Keyspace): Promise<boolean> {
+    try {
+      return await this.#inner.replaceKeyspace(next);
+    } finally {
+      this.keyspaces.drop(ALL);
+    }
+  }
+
+  /** Drops loads as well: one that began before must not tell a later caller that the key is not there. */
+  async insertKey(key: Key, secret: Secret): Promise<boolean> {
+    try {
+      return await this.#inner.insertKey(key, secret);
+    } finally {
+      this.keys.drop(key.id);
+      this.secrets.drop(secretKey(secret.keyspace, secret.lookup));
+    }
+  }
+
+  async replaceKey(next: Key): Promise<boolean> {
+    try {
+      return await this.#inner.replaceKey(next);
+    } finally {
+      this.keys.drop(next.id);
+    }
+  }
+
+  /** Takes events off the record, so the copy in memory has to go. */
+  async publishEvents(record: UnpublishedRecord): Promise<void> {
+    try {
+      await this.#inner.publishEvents(record);
+    } finally {
+      if (record.kind === 'key') this.keys.drop(record.id);
+      else this.keyspaces.drop(ALL);
+    }
+  }
+
+  /** Empties memory: a closed store must not go on answering from it. */
+  async close(): Promise<void> {
+    try {
+      await this.#inner.close();
+    } finally {
+      this.secrets.clear();
+      this.keys.clear();
+      this.keyspaces.clear();
+    }
+  }
+
+  readRegistry(): Promise<Registry> {
+    return this.#inner.readRegistry();
+  }
+
+  replaceRegistry(next: Registry): Promise<boolean> {
+    return this.#inner.replaceRegistry(next);
+  }
+
+  listKeys(page: KeyPage): ReturnType<KeyStore['listKeys']> {
+    return this.#inner.listKeys(page);
+  }
+
+  countKeys(filter: KeyFilter, now: number): ReturnType<KeyStore['countKeys']> {
+    return this.#inner.countKeys(filter, now);
+  }
+
+  peppersInUse(now: number): ReturnType<KeyStore['peppersInUse']> {
+    return this.#inner.peppersInUse(now);
+  }
+
+  listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+    return this.#inner.listUnpublished(before, limit);
+  }
+
+  listEvents(record: UnpublishedRecord): ReturnType<KeyStore['listEvents']> {
+    return this.#inner.listEvents(record);
+  }
+
+  addUsage(increments: readonly UsageIncrement[]): Promise<void> {
+    return this.#inner.addUsage(increments);
+  }
+
+  readUsage(keyIds: readonly string[]): ReturnType<KeyStore['readUsage']> {
+    return this.#inner.readUsage(keyIds);
+  }
+
+  ping(): Promise<void> {
+    return this.#inner.ping();
+  }
+}
+
+/** A keyspace's id holds no slash, so no two secrets share a key. */
+function secretKey(keyspace: string, lookup: string): string {
+  return `${keyspace}/${lookup}`;
+}

@@ -1,0 +1,154 @@
+/**
+ * The system of record, as the rest of Gatehouse sees it. Each promise is written on its method, and
+ * `test/conformance/key-store.ts` holds every store to every one of them.
+ *
+ * Promises of all methods:
+ * - Durable: what a resolved promise reported survives `kill -9` of this process.
+ * - Atomic: one record is changed as a whole or not at all; there are no changes over several records.
+ * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`, within a second. It never answers
+ *   "not there" when it could not look.
+ * - Records are given and taken as plain values; changing one after the call changes nothing stored.
+ */
+
+import type { AuditEvent } from '../domain/event.ts';
+import type { Key, KeyState, Owner, Secret, Usage } from '../domain/key.ts';
+import type { Keyspace, Registry } from '../domain/keyspace.ts';
+
+/** Which keys to list. Fields that are absent do not filter, an empty list finds nothing; time bounds are [after, before) in milliseconds. */
+export interface KeyFilter {
+  /** Only keys of these keyspaces. */
+  readonly keyspaces?: readonly string[];
+  readonly owner?: Owner;
+  /** Empty: only keys that are bound to no project. */
+  readonly project?: string;
+  readonly states?: readonly KeyState[];
+  /** Part of the name, compared in lower case (`toLowerCase` of both, no locale). */
+  readonly nameContains?: string;
+  /** The whole display prefix. */
+  readonly displayPrefix?: string;
+  readonly createdAfter?: number;
+  readonly createdBefore?: number;
+  /** Leaves out keys that were never used. */
+  readonly lastUsedAfter?: number;
+  /** Without `lastUsedAfter`, keys that were never used as well: "idle since". */
+  readonly lastUsedBefore?: number;
+  /** A key that never expires is in no expiry range. */
+  readonly expiresAfter?: number;
+  readonly expiresBefore?: number;
+}
+
+/** A place in a listing: the key after which it goes on. */
+export interface KeyPosition {
+  readonly createTime: number;
+  readonly id: string;
+}
+
+export interface KeyPage {
+  readonly filter: KeyFilter;
+  /** 1 or more. */
+  readonly limit: number;
+  readonly after?: KeyPosition;
+  /** The moment at which states are judged. */
+  readonly now: number;
+}
+
+export interface ListedKey {
+  readonly key: Key;
+  readonly usage: Usage | undefined;
+}
+
+/** VALID answers of one key since the last time that they were recorded. */
+export interface UsageIncrement {
+  readonly keyId: string;
+  readonly count: number;
+  readonly lastUsedTime: number;
+}
+
+/** A record that still carries events which were not published. */
+export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace'; readonly id: string };
+
+export interface KeyStore {
+  /** The registry; one exists from the store's first opening, at revision 1, with a random `macKey`. */
+  readRegistry(): Promise<Registry>;
+
+  /**
+   * Writes the registry if its stored revision is still `next.revision - 1`.
+   * @returns whether it was written.
+   */
+  replaceRegistry(next: Registry): Promise<boolean>;
+
+  /** All keyspaces, by id. */
+  listKeyspaces(): Promise<readonly Keyspace[]>;
+
+  /**
+   * Adds a keyspace.
+   * @returns false where one with its id exists; nothing is changed then.
+   */
+  insertKeyspace(keyspace: Keyspace): Promise<boolean>;
+
+  /**
+   * Compare-and-set: writes the keyspace if its stored revision is still `next.revision - 1`.
+   * @returns whether it was written. Of several writers of one revision exactly one wins.
+   */
+  replaceKeyspace(next: Keyspace): Promise<boolean>;
+
+  /** The secret with this lookup in this keyspace, in whatever state its key is. */
+  findSecret(keyspace: string, lookup: string): Promise<Secret | undefined>;
+
+  /** The key with this id, in whatever state. */
+  getKey(id: string): Promise<Key | undefined>;
+
+  /**
+   * Adds a key and its secret. Once resolved, both are there; after a crash, at most the secret is, and a
+   * secret without a key opens nothing.
+   * @returns false where a key with this id, or a secret with this lookup in this keyspace, exists; nothing is changed
+   * then.
+   */
+  insertKey(key: Key, secret: Secret): Promise<boolean>;
+
+  /**
+   * Compare-and-set: writes the key, `pending` as given, if its stored revision is still `next.revision - 1`.
+   * @returns whether it was written. Of several writers of one revision exactly one wins.
+   */
+  replaceKey(next: Key): Promise<boolean>;
+
+  /**
+   * Keys that pass the filter, newest first: by `createTime`, then by `id`, both falling. Walking on with the last key
+   * of each page as `after` meets each key that existed at the walk's start, and passes the filter, exactly once,
+   * whatever is created meanwhile.
+   */
+  listKeys(page: KeyPage): Promise<ListedKey[]>;
+
+  /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
+  countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;
+
+  /** How many keys that are neither revoked nor expired at `now` accept a secret under each pepper id. */
+  peppersInUse(now: number): Promise<ReadonlyMap<string, number>>;
+
+  /** Records with unpublished events whose `updateTime` is before `before` (milliseconds), oldest first, at most `limit`. */
+  listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]>;
+
+  /**
+   * Copies the record's pending events to the audit trail, then takes off those that were copied. Safe to repeat, and
+   * to run twice at once: each event is in the trail once. The record's revision stays. No such record: nothing happens.
+   */
+  publishEvents(record: UnpublishedRecord): Promise<void>;
+
+  /** Published events of one record, oldest first by revision. */
+  listEvents(record: UnpublishedRecord): Promise<AuditEvent[]>;
+
+  /**
+   * Adds to the keys' counts and moves their last use forward (never back), all in one step or, on failure, none.
+   * Moves no revision.
+   */
+  addUsage(increments: readonly UsageIncrement[]): Promise<void>;
+
+  /** Usage of those of the keys that were ever used. */
+  readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>>;
+
+  /** Resolves if the store can answer and write now. */
+  ping(): Promise<void>;
+
+  /** Frees what the store holds; a second time does nothing. Other calls after it are rejected as `unavailable`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,118 @@
+/** Rows to records and back. */
+
+import type { SQLInputValue } from 'node:sqlite';
+import type { HashAlgorithm } from '../../domain/digest.ts';
+import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import type { Key, Secret, Usage } from '../../domain/key.ts';
+import type { Keyspace } from '../../domain/keyspace.ts';
+import type { ListedKey } from '../key-store.ts';
+
+type Row = Record<string, SQLInputValue>;
+
+/** The columns that a changeable record is read from. */
+export interface RecordRow {
+  readonly record: string;
+  /** NULL where nothing waits, so that the index of unpublished records holds only those with something to do. */
+  readonly pending: string | null;
+}
+
+export interface ListedRow extends RecordRow {
+  readonly id: string;
+  readonly create_time: number;
+  readonly count: number | null;
+  readonly last_used_time: number | null;
+}
+
+export interface SecretRow {
+  readonly keyspace: string;
+  readonly lookup: string;
+  readonly key_id: string;
+  readonly generation: string;
+  readonly algorithm: HashAlgorithm;
+  readonly pepper_id: string | null;
+  readonly hash: string | null;
+}
+
+/** How names are compared: the pattern goes through this too. */
+export function foldName(name: string): string {
+  return name.toLowerCase();
+}
+
+function recordColumns({ pending, ...record }: ChangeableRecord): Row {
+  return {
+    id: record.id,
+    revision: record.revision,
+    record: JSON.stringify(record),
+    pending: pending.length === 0 ? null : JSON.stringify(pending),
+  };
+}
+
+export function keyColumns(key: Key): Row {
+  return {
+    ...recordColumns(key),
+    keyspace: key.keyspace,
+    create_time: key.createTime,
+    update_time: key.updateTime,
+    owner_kind: key.owner?.kind ?? null,
+    owner_id: key.owner?.id ?? null,
+    project: key.project ?? null,
+    display_prefix: key.displayPrefix,
+    generation: key.generation,
+    disabled: key.disabled ? 1 : 0,
+    expire_time: key.expireTime ?? null,
+    revoke_time: key.revokeTime ?? null,
+    folded_name: foldName(key.name),
+  };
+}
+
+export function keyspaceColumns(keyspace: Keyspace): Row {
+  return { ...recordColumns(keyspace), update_time: keyspace.updateTime };
+}
+
+export function secretColumns(secret: Secret): Row {
+  return {
+    keyspace: secret.keyspace,
+    lookup: secret.lookup,
+    key_id: secret.keyId,
+    generation: secret.generation,
+    algorithm: secret.algorithm,
+    pepper_id: secret.pepperId ?? null,
+    hash: secret.hash ?? null,
+  };
+}
+
+function recordOf({ record, pending }: RecordRow): object {
+  return { ...JSON.parse(record), pending: pendingOf(pending) };
+}
+
+export function keyOf(row: RecordRow): Key {
+  return recordOf(row) as Key;
+}
+
+export function keyspaceOf(row: RecordRow): Keyspace {
+  return recordOf(row) as Keyspace;
+}
+
+export function pendingOf(pending: string | null): readonly AuditEvent[] {
+  return pending === null ? [] : (JSON.parse(pending) as AuditEvent[]);
+}
+
+export function secretOf(row: SecretRow): Secret {
+  return {
+    keyspace: row.keyspace,
+    lookup: row.lookup,
+    keyId: row.key_id,
+    generation: row.generation,
+    algorithm: row.algorithm,
+    ...(row.pepper_id === null ? {} : { pepperId: row.pepper_id }),
+    ...(row.hash === null ? {} : { hash: row.hash }),
+  };
+}
+
+export function listedKeyOf(row: ListedRow): ListedKey {
+  return { key: keyOf(row), usage: usageOf(row) };
+}
+
+function usageOf({ count, last_used_time }: ListedRow): Usage | undefined {
+  return count === null || last_used_time === null ? undefined : { count, lastUsedTime: last_used_time };
+}

@@ -1,0 +1,168 @@
+/**
+ * Every statement of fixed text, with the plan that SQLite must make of it; the listings are in listing.ts.
+ * A test asks SQLite (EXPLAIN QUERY PLAN) whether it still does, so that no change of schema or of SQLite
+ * turns a look-up into a scan unseen. No plan: an insert, which searches nothing.
+ */
+
+const KEY_COLUMNS = [
+  'id',
+  'revision',
+  'keyspace',
+  'create_time',
+  'update_time',
+  'owner_kind',
+  'owner_id',
+  'project',
+  'display_prefix',
+  'generation',
+  'disabled',
+  'expire_time',
+  'revoke_time',
+  'folded_name',
+  'record',
+  'pending',
+] as const;
+
+const KEY_VALUES = KEY_COLUMNS.map((column) => `:${column}`).join(', ');
+const KEY_CHANGES = KEY_COLUMNS.filter((column) => column !== 'id').map((column) => `${column} = :${column}`);
+
+interface Statement {
+  readonly sql: string;
+  readonly plan: readonly string[];
+}
+
+export const STATEMENTS = {
+  readRegistry: {
+    sql: 'SELECT record FROM registry WHERE id = 1',
+    plan: ['SEARCH registry USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  replaceRegistry: {
+    sql: 'UPDATE registry SET revision = :revision, record = :record WHERE id = 1 AND revision = :revision - 1',
+    plan: ['SEARCH registry USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  // The one wanted scan: all keyspaces are asked for, and they are few.
+  listKeyspaces: { sql: 'SELECT record, pending FROM keyspaces ORDER BY id', plan: ['SCAN keyspaces'] },
+  insertKeyspace: {
+    sql: `INSERT INTO keyspaces (id, revision, update_time, record, pending)
+      VALUES (:id, :revision, :update_time, :record, :pending) ON CONFLICT DO NOTHING`,
+    plan: [],
+  },
+  replaceKeyspace: {
+    sql: `UPDATE keyspaces
+      SET revision = :revision, update_time = :update_time, record = :record, pending = :pending
+      WHERE id = :id AND revision = :revision - 1`,
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  findSecret: {
+    sql: `SELECT keyspace, lookup, key_id, generation, algorithm, pepper_id, hash FROM secrets
+      WHERE keyspace = ? AND lookup = ?`,
+    plan: ['SEARCH secrets USING PRIMARY KEY (keyspace=? AND lookup=?)'],
+  },
+  getKey: {
+    sql: 'SELECT record, pending FROM keys WHERE id = ?',
+    plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
+  },
+  insertKey: {
+    sql: `INSERT INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${KEY_VALUES}) ON CONFLICT DO NOTHING`,
+    plan: [],
+  },
+  insertSecret: {
+    sql: `INSERT INTO secrets (keyspace, lookup, key_id, generation, algorithm, pepper_id, hash)
+      VALUES (:keyspace, :lookup, :key_id, :generation, :algorithm, :pepper_id, :hash) ON CONFLICT DO NOTHING`,
+    plan: [],
+  },
+  replaceKey: {
+    sql: `UPDATE keys SET ${KEY_CHANGES.join(', ')} WHERE id = :id AND revision = :revision - 1`,
+    plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
+  },
+  // Walks from keyspace to keyspace through the index: as many steps as there are keyspaces, not keys.
+  keyspacesWithKeys: {
+    sql: `WITH RECURSIVE step (keyspace) AS (
+        SELECT min(keyspace) FROM keys INDEXED BY keys_by_keyspace
+        UNION ALL
+        SELECT (SELECT min(keyspace) FROM keys INDEXED BY keys_by_keyspace WHERE keyspace > step.keyspace)
+        FROM step WHERE step.keyspace IS NOT NULL
+      )
+      SELECT keyspace FROM step WHERE keyspace IS NOT NULL`,
+    plan: [
+      'CO-ROUTINE step',
+      'SETUP',
+      'SEARCH keys USING COVERING INDEX keys_by_keyspace',
+      'RECURSIVE STEP',
+      'SCAN step',
+      'CORRELATED SCALAR SUBQUERY 2',
+      'SEARCH keys USING COVERING INDEX keys_by_keyspace (keyspace>?)',
+      'SCAN step',
+    ],
+  },
+  // At start-up only: walks the peppered secrets, once each.
+  peppersInUse: {
+    sql: `SELECT secrets.pepper_id AS pepper_id, count(*) AS keys
+      FROM secrets INDEXED BY secrets_by_pepper
+      CROSS JOIN keys INDEXED BY keys_by_id ON keys.id = secrets.key_id
+      WHERE secrets.pepper_id IS NOT NULL AND keys.generation = secrets.generation
+        AND keys.revoke_time IS NULL AND (keys.expire_time IS NULL OR keys.expire_time > ?)
+      GROUP BY secrets.pepper_id`,
+    plan: [
+      'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id>?)',
+      'SEARCH keys USING INDEX keys_by_id (id=?)',
+    ],
+  },
+  listUnpublished: {
+    sql: `SELECT 'key' AS kind, id, update_time FROM keys INDEXED BY keys_unpublished
+        WHERE pending IS NOT NULL AND update_time < ?
+      UNION ALL
+      SELECT 'keyspace', id, update_time FROM keyspaces INDEXED BY keyspaces_unpublished
+        WHERE pending IS NOT NULL AND update_time < ?
+      ORDER BY update_time, id LIMIT ?`,
+    plan: [
+      'MERGE (UNION ALL)',
+      'LEFT',
+      'SEARCH keys USING INDEX keys_unpublished (update_time<?)',
+      'RIGHT',
+      'SEARCH keyspaces USING INDEX keyspaces_unpublished (update_time<?)',
+    ],
+  },
+  keyPending: {
+    sql: 'SELECT pending FROM keys WHERE id = ?',
+    plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
+  },
+  keyspacePending: {
+    sql: 'SELECT pending FROM keyspaces WHERE id = ?',
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  clearKeyPending: {
+    sql: 'UPDATE keys SET pending = NULL WHERE id = ?',
+    plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
+  },
+  clearKeyspacePending: {
+    sql: 'UPDATE keyspaces SET pending = NULL WHERE id = ?',
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  insertEvent: {
+    sql: `INSERT INTO events (id, record_kind, record_id, revision, event)
+      VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    plan: [],
+  },
+  listEvents: {
+    sql: 'SELECT event FROM events WHERE record_kind = ? AND record_id = ? ORDER BY revision, rowid',
+    plan: ['SEARCH events USING INDEX events_by_record (record_kind=? AND record_id=?)'],
+  },
+  addUsage: {
+    sql: `INSERT INTO usage (key_id, count, last_used_time) VALUES (?, ?, ?)
+      ON CONFLICT (key_id) DO UPDATE SET
+        count = count + excluded.count,
+        last_used_time = max(last_used_time, excluded.last_used_time)`,
+    plan: [],
+  },
+  readUsage: {
+    sql: 'SELECT count, last_used_time FROM usage WHERE key_id = ?',
+    plan: ['SEARCH usage USING PRIMARY KEY (key_id=?)'],
+  },
+  ping: {
+    sql: 'UPDATE probe SET writes = writes + 1 WHERE id = 1',
+    plan: ['SEARCH probe USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+} as const satisfies Record<string, Statement>;
+
+export type StatementName = keyof typeof STATEMENTS;

@@ -1,0 +1,194 @@
+/**
+ * The store of a single process: SQLite, in a file or in memory.
+ *
+ * SQLite works on the calling thread: a read is done when its method returns the promise, writes go together with those
+ * of the same turn (write-queue.ts), and no two ever run at once, so that nothing here needs a further lock.
+ */
+
+import type { AuditEvent } from '../../domain/event.ts';
+import type { Key, Secret, Usage } from '../../domain/key.ts';
+import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type {
+  KeyFilter,
+  KeyPage,
+  KeyStore,
+  ListedKey,
+  UnpublishedRecord,
+  UsageIncrement,
+} from '../key-store.ts';
+import type { Connection } from './connection.ts';
+import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
+import {
+  keyColumns,
+  keyOf,
+  keyspaceColumns,
+  keyspaceOf,
+  type ListedRow,
+  listedKeyOf,
+  pendingOf,
+  type RecordRow,
+  type SecretRow,
+  secretColumns,
+  secretOf,
+} from './records.ts';
+
+/** Made by `openSqliteStore`. */
+export class SqliteKeyStore implements KeyStore {
+  readonly #file: Connection;
+
+  constructor(file: Connection) {
+    this.#file = file;
+  }
+
+  async readRegistry(): Promise<Registry> {
+    return this.#file.reading(() => {
+      const row = this.#file.first<{ record: string }>('readRegistry');
+      if (row === undefined) throw new Error('the data file has lost its registry');
+      return JSON.parse(row.record) as Registry;
+    });
+  }
+
+  async replaceRegistry(next: Registry): Promise<boolean> {
+    const columns = { revision: next.revision, record: JSON.stringify(next) };
+    return this.#file.writing(() => this.#file.runNamed('replaceRegistry', columns));
+  }
+
+  async listKeyspaces(): Promise<readonly Keyspace[]> {
+    return this.#file.reading(() => this.#file.rows<RecordRow>('listKeyspaces').map(keyspaceOf));
+  }
+
+  async insertKeyspace(keyspace: Keyspace): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('insertKeyspace', keyspaceColumns(keyspace)));
+  }
+
+  async replaceKeyspace(next: Keyspace): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('replaceKeyspace', keyspaceColumns(next)));
+  }
+
+  async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
+    return this.#file.reading(() => {
+      const row = this.#file.first<SecretRow>('findSecret', keyspace, lookup);
+      return row === undefined ? undefined : secretOf(row);
+    });
+  }
+
+  async getKey(id: string): Promise<Key | undefined> {
+    return this.#file.reading(() => {
+      const row = this.#file.first<RecordRow>('getKey', id);
+      return row === undefined ? undefined : keyOf(row);
+    });
+  }
+
+  async insertKey(key: Key, secret: Secret): Promise<boolean> {
+    return this.#file.writing(
+      () =>
+        this.#file.runNamed('insertSecret', secretColumns(secret)) &&
+        this.#file.runNamed('insertKey', keyColumns(key)),
+    );
+  }
+
+  async replaceKey(next: Key): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('replaceKey', keyColumns(next)));
+  }
+
+  async listKeys({ filter, after, now, limit }: KeyPage): Promise<ListedKey[]> {
+    return this.#file.reading(() => {
+      // SQLite sees that nothing is IN () and then finds no use for the index that the text names.
+      const filters = filter.states?.length === 0 ? [] : this.#perKeyspace(filter);
+      const rows = filters.flatMap((one) => this.#file.query<ListedRow>(listQuery(one, after, now, limit)));
+      // Each keyspace's rows are in order and the first `limit` of all are among them.
+      if (filters.length > 1) rows.sort(newestFirst).splice(limit);
+      return rows.map(listedKeyOf);
+    });
+  }
+
+  async countKeys(filter: KeyFilter, now: number): Promise<{ total: number; active: number }> {
+    return this.#file.reading(() => {
+      const counts = this.#perKeyspace(filter).flatMap((one) =>
+        this.#file.query<{ total: number; active: number }>(countQuery(one, now)),
+      );
+      return {
+        total: counts.reduce((sum, { total }) => sum + total, 0),
+        active: counts.reduce((sum, { active }) => sum + active, 0),
+      };
+    });
+  }
+
+  /** The filter as filters on one keyspace each, or on none where one index serves all keyspaces in order. */
+  #perKeyspace({ keyspaces, ...rest }: KeyFilter): OneFilter[] {
+    if (keyspaces !== undefined) return [...new Set(keyspaces)].map((keyspace) => ({ ...rest, keyspace }));
+    if (!needsKeyspace(rest)) return [rest];
+    const rows = this.#file.rows<{ keyspace: string }>('keyspacesWithKeys');
+    return rows.map(({ keyspace }) => ({ ...rest, keyspace }));
+  }
+
+  async peppersInUse(now: number): Promise<ReadonlyMap<string, number>> {
+    return this.#file.reading(() => {
+      const rows = this.#file.rows<{ pepper_id: string; keys: number }>('peppersInUse', now);
+      return new Map(rows.map((row) => [row.pepper_id, row.keys]));
+    });
+  }
+
+  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+    return this.#file.reading(() => {
+      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', before, before, limit);
+      return rows.map(({ kind, id }) => ({ kind, id }));
+    });
+  }
+
+  async publishEvents({ kind, id }: UnpublishedRecord): Promise<void> {
+    // Published again by the next sweep where it is lost.
+    await this.#file.writingUnsynced(() => {
+      const row = this.#file.first<{ pending: string | null }>(
+        kind === 'key' ? 'keyPending' : 'keyspacePending',
+        id,
+      );
+      const pending = pendingOf(row?.pending ?? null);
+      for (const event of pending) {
+        this.#file.run('insertEvent', event.id, kind, id, event.revision, JSON.stringify(event));
+      }
+      if (pending.length === 0) return false;
+      return this.#file.run(kind === 'key' ? 'clearKeyPending' : 'clearKeyspacePending', id);
+    });
+  }
+
+  async listEvents({ kind, id }: UnpublishedRecord): Promise<AuditEvent[]> {
+    return this.#file.reading(() => {
+      const rows = this.#file.rows<{ event: string }>('listEvents', kind, id);
+      return rows.map(({ event }) => JSON.parse(event) as AuditEvent);
+    });
+  }
+
+  async addUsage(increments: readonly UsageIncrement[]): Promise<void> {
+    if (increments.length === 0) return;
+    await this.#file.writingUnsynced(() => {
+      for (const { keyId, count, lastUsedTime } of increments) {
+        this.#file.run('addUsage', keyId, count, lastUsedTime);
+      }
+      return true;
+    });
+  }
+
+  async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
+    return this.#file.reading(() => {
+      const usage = new Map<string, Usage>();
+      for (const id of keyIds) {
+        const row = this.#file.first<{ count: number; last_used_time: number }>('readUsage', id);
+        if (row !== undefined) usage.set(id, { count: row.count, lastUsedTime: row.last_used_time });
+      }
+      return usage;
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.#file.writing(() => this.#file.run('ping'));
+  }
+
+  async close(): Promise<void> {
+    this.#file.reading(() => this.#file.close());
+  }
+}
+
+function newestFirst(one: ListedRow, other: ListedRow): number {
+  return other.create_time - one.create_time || (other.id > one.id ? 1 : -1);
+}

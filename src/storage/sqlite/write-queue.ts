@@ -1,0 +1,98 @@
+/**
+ * Writes that are asked for in one turn of the event loop, done in one transaction: SQLite waits for the disk on the
+ * calling thread, so many writers at once had better wait for it together.
+ */
+
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { type Failure, storeUnavailable } from '../../domain/failure.ts';
+
+interface Write {
+  /** Does its writing; false: undo it. */
+  readonly work: () => boolean;
+  /** Whether it must be on disk before it is acknowledged. */
+  readonly synced: boolean;
+  readonly resolve: (kept: boolean) => void;
+  readonly reject: (failure: Failure) => void;
+}
+
+export class WriteQueue {
+  readonly #database: DatabaseSync;
+  readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
+  #waiting: Write[] = [];
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    const prepared = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]);
+    this.#statements = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
+  }
+
+  /**
+   * Does some writing as a whole: kept where `work` returns true, undone where it returns false or throws.
+   *
+   * @param synced false: a killed process loses nothing of it, but a power failure may. The log is written in order, so
+   *   whatever a later, synced write puts on disk comes with all before it.
+   * @returns what `work` returned. Rejects with a Failure `unavailable` for whatever goes wrong.
+   */
+  add(work: () => boolean, synced: boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.flush());
+      this.#waiting.push({ work, synced, resolve, reject });
+    });
+  }
+
+  /** Does all that waits. */
+  flush(): void {
+    const writes = this.#waiting;
+    this.#waiting = [];
+    if (writes.length === 0) return;
+    try {
+      for (const settle of this.#together(writes)) settle();
+    } catch (error) {
+      for (const { reject } of writes) reject(storeUnavailable(error));
+    }
+  }
+
+  /** @returns what tells each writer how its write went, to be called after the commit. */
+  #together(writes: readonly Write[]): (() => void)[] {
+    const { full, normal, begin, commit, rollback } = this.#statements;
+    (writes.some(({ synced }) => synced) ? full : normal).run();
+    try {
+      begin.run();
+      const settles = writes.map((write) => this.#one(write));
+      commit.run();
+      return settles;
+    } catch (error) {
+      // SQLite undoes some failed transactions by itself. Of one left open nothing may reach the next write.
+      if (this.#database.isOpen && this.#database.isTransaction) rollback.run();
+      throw error;
+    }
+  }
+
+  /** @throws whatever ended the whole transaction. */
+  #one({ work, resolve, reject }: Write): () => void {
+    const { savepoint, undo, release } = this.#statements;
+    savepoint.run();
+    try {
+      const kept = work();
+      if (!kept) undo.run();
+      release.run();
+      return () => resolve(kept);
+    } catch (error) {
+      if (!this.#database.isTransaction) throw error;
+      undo.run();
+      release.run();
+      return () => reject(storeUnavailable(error));
+    }
+  }
+}
+
+const SQL = {
+  full: 'PRAGMA synchronous = FULL',
+  normal: 'PRAGMA synchronous = NORMAL',
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+  savepoint: 'SAVEPOINT one_write',
+  undo: 'ROLLBACK TO one_write',
+  release: 'RELEASE one_write',
+} as const;

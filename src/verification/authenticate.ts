@@ -1,0 +1,42 @@
+/** Callers are judged like any key: live, from an allowed address. */
+
+import type { Caller } from '../domain/caller.ts';
+import { Failure } from '../domain/failure.ts';
+import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { judge } from '../domain/verdict.ts';
+import type { UsageRecorder } from './usage.ts';
+import type { Verifier } from './verifier.ts';
+
+const NOTHING_MORE = { permissions: [] } as const;
+
+/**
+ * The caller behind a credential.
+ *
+ * @param clientIp address that the call came from.
+ * @param strong judge it against the system of record, as writes do.
+ * @throws Failure `unauthenticated`, the same for unknown, malformed, revoked, disabled and expired keys; `denied` for
+ *   a live key from an address that it may not be used from; `unavailable`.
+ */
+export async function authenticate(
+  verifier: Verifier,
+  usage: UsageRecorder,
+  now: () => number,
+  token: string,
+  { clientIp, strong }: { readonly clientIp: string | undefined; readonly strong: boolean },
+): Promise<Caller> {
+  const match = await verifier.match(token, strong);
+  if (match === undefined) throw badCredentials();
+  const demands = clientIp === undefined ? NOTHING_MORE : { ...NOTHING_MORE, clientIp };
+  const { status } = judge(match.key, demands, now());
+  if (status === 'ip-not-allowed') {
+    throw new Failure('denied', 'ADDRESS_NOT_ALLOWED', 'the calling key may not be used from this address');
+  }
+  if (status !== 'valid') throw badCredentials();
+  // Other keys are counted where they are verified; a management key is only ever used by calling.
+  if (match.keyspace.id === RESERVED_KEYSPACE) usage.count(match.key.id, now());
+  return match;
+}
+
+function badCredentials(): Failure {
+  return new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid');
+}

@@ -1,0 +1,72 @@
+/** Counts VALID answers in memory and records them in batches, so that no Verify waits for a write. */
+
+import type { KeyStore, UsageIncrement } from '../storage/key-store.ts';
+
+const FLUSH_MS = 500;
+/** Keys with counts that are not recorded yet; past this a store that stays away would fill the memory. */
+const MAX_KEYS = 1_000_000;
+
+export class UsageRecorder {
+  #counts = new Map<string, UsageIncrement>();
+  #flushing: Promise<void> = Promise.resolve();
+  readonly #store: KeyStore;
+  readonly #onError: (error: unknown) => void;
+  readonly #timer: NodeJS.Timeout;
+  /** Answers that were not counted because the store was away too long. */
+  dropped = 0;
+
+  /** @param onError told when a batch could not be recorded; its counts are kept for the next one. */
+  constructor(store: KeyStore, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#onError = onError;
+    this.#timer = setInterval(() => this.catchUp(), FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  /** Counts one VALID answer at `now` (milliseconds since 1970). */
+  count(keyId: string, now: number): void {
+    this.#add({ keyId, count: 1, lastUsedTime: now });
+  }
+
+  /** Records what was counted so far. On failure nothing is lost. */
+  async flush(): Promise<void> {
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#record());
+    await this.#flushing;
+  }
+
+  /** Records what was counted so far, or tells `onError`: who reads usage then reads what was recorded before. */
+  async catchUp(): Promise<void> {
+    await this.flush().catch(this.#onError);
+  }
+
+  /** Records the rest and stops. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  async #record(): Promise<void> {
+    const batch = this.#counts;
+    if (batch.size === 0) return;
+    this.#counts = new Map();
+    try {
+      await this.#store.addUsage([...batch.values()]);
+    } catch (error) {
+      for (const increment of batch.values()) this.#add(increment);
+      throw error;
+    }
+  }
+
+  #add({ keyId, count, lastUsedTime }: UsageIncrement): void {
+    const before = this.#counts.get(keyId);
+    if (before === undefined && this.#counts.size >= MAX_KEYS) {
+      this.dropped += count;
+      return;
+    }
+    this.#counts.set(keyId, {
+      keyId,
+      count: (before?.count ?? 0) + count,
+      lastUsedTime: Math.max(before?.lastUsedTime ?? 0, lastUsedTime),
+    });
+  }
+}

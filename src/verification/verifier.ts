@@ -1,0 +1,175 @@
+/** Verify: token -> keyspace -> secret -> key -> verdict -> usage. */
+
+import type { Key } from '../domain/key.ts';
+import { accepts, type Keyspace, KeyspaceDirectory } from '../domain/keyspace.ts';
+import { bareToken } from '../domain/token.ts';
+import {
+  type Check,
+  type Demands,
+  explainVerdict,
+  isAccepted,
+  judge,
+  UNMATCHED_MESSAGES,
+  type VerifyStatus,
+} from '../domain/verdict.ts';
+import type { KeyStore } from '../storage/key-store.ts';
+import type { Secrets } from './secrets.ts';
+import type { UsageRecorder } from './usage.ts';
+
+export interface VerifyQuestion {
+  /** A raw key, with or without a leading `Bearer `. */
+  readonly token: string;
+  /** Accept only keys of these keyspaces; empty: all that the caller may verify, but the reserved one. */
+  readonly keyspaces: readonly string[];
+  readonly demands: Demands;
+  /** Ask the system of record, not a cache. */
+  readonly strong: boolean;
+  /** Fill `checks`, and count no use. */
+  readonly explain: boolean;
+}
+
+export interface VerifyAnswer {
+  readonly status: VerifyStatus;
+  /** One sentence for a log, without the token. */
+  readonly message: string;
+  readonly missingPermissions: readonly string[];
+  /** Set whenever the secret matched, whatever the status. */
+  readonly key: Key | undefined;
+  /** With `explain`: every check in the order in which it was made. */
+  readonly checks: readonly Check[];
+}
+
+/** A key whose secret matched a token. */
+interface Match {
+  readonly key: Key;
+  readonly keyspace: Keyspace;
+}
+
+const PRINTABLE = /^[\x21-\x7e]+$/;
+
+export class Verifier {
+  readonly #cached: KeyStore;
+  readonly #record: KeyStore;
+  readonly #secrets: Secrets;
+  readonly #usage: UsageRecorder;
+  readonly #now: () => number;
+  #directory: { readonly of: readonly Keyspace[]; readonly directory: KeyspaceDirectory } | undefined;
+
+  constructor(parts: {
+    /** Where CACHED questions are answered from. */
+    readonly cached: KeyStore;
+    /** The system of record itself. */
+    readonly record: KeyStore;
+    readonly secrets: Secrets;
+    readonly usage: UsageRecorder;
+    /** Milliseconds since 1970. */
+    readonly now: () => number;
+  }) {
+    this.#cached = parts.cached;
+    this.#record = parts.record;
+    this.#secrets = parts.secrets;
+    this.#usage = parts.usage;
+    this.#now = parts.now;
+  }
+
+  /**
+   * Judges a token. A bad key is an answer; only a store that cannot answer is an error.
+   *
+   * @param mayVerify whether the asking caller may verify keys of a keyspace.
+   * @throws Failure `unavailable`, or `exhausted` where too much Argon2id work is under way.
+   */
+  async verify(question: VerifyQuestion, mayVerify: (keyspaceId: string) => boolean): Promise<VerifyAnswer> {
+    const checks: Check[] = [];
+    const found = await this.#find(question, mayVerify, (check) => question.explain && checks.push(check));
+    if (typeof found === 'string') {
+      return {
+        status: found,
+        message: UNMATCHED_MESSAGES[found],
+        missingPermissions: [],
+        key: undefined,
+        checks,
+      };
+    }
+    const now = this.#now();
+    const verdict = judge(found.key, question.demands, now);
+    if (question.explain) checks.push(...explainVerdict(found.key, question.demands, now));
+    else if (verdict.status === 'valid') this.#usage.count(found.key.id, now);
+    return { ...verdict, key: found.key, checks };
+  }
+
+  /** The keyspaces as they are now, in a form that finds one by token. */
+  async directory(strong = false): Promise<KeyspaceDirectory> {
+    const keyspaces = await (strong ? this.#record : this.#cached).listKeyspaces();
+    // The cache hands out the same list until a keyspace changes.
+    if (this.#directory?.of !== keyspaces) {
+      this.#directory = { of: keyspaces, directory: new KeyspaceDirectory(keyspaces) };
+    }
+    return this.#directory.directory;
+  }
+
+  /**
+   * The key that a token opens, in whatever state it is, with its keyspace.
+   *
+   * @returns undefined where the token opens none.
+   */
+  async match(token: string, strong: boolean): Promise<Match | undefined> {
+    const keyspace = (await this.directory(strong)).forToken(token);
+    if (keyspace === undefined || !PRINTABLE.test(token) || !accepts(keyspace, token)) return undefined;
+    const key = await this.#open(keyspace, token, strong);
+    return key === undefined ? undefined : { key, keyspace };
+  }
+
+  async #find(
+    question: VerifyQuestion,
+    mayVerify: (keyspaceId: string) => boolean,
+    note: (check: Check) => void,
+  ): Promise<Match | keyof typeof UNMATCHED_MESSAGES> {
+    const token = bareToken(question.token);
+    const passed = (name: string, ok: boolean, detail: string): boolean => {
+      note({ name, passed: ok, detail });
+      return ok;
+    };
+
+    if (!passed('present', token !== '', token === '' ? 'no key was given' : 'a key was given'))
+      return 'missing';
+    if (!passed('printable', PRINTABLE.test(token), 'a key is printable ASCII without white space'))
+      return 'malformed';
+
+    const keyspace = (await this.directory(question.strong)).forToken(token);
+    // A keyspace that the caller may not verify in is as unknown to it as one that is not there.
+    if (keyspace === undefined || !mayVerify(keyspace.id)) {
+      passed('known_prefix', false, 'no keyspace that you may verify in has a prefix that begins the key');
+      return 'not-found';
+    }
+    passed('known_prefix', true, `the prefix is that of keyspace ${keyspace.id}`);
+    if (
+      !passed(
+        'well_formed',
+        accepts(keyspace, token),
+        `length, alphabet and checksum as ${keyspace.id} has them`,
+      )
+    ) {
+      return 'malformed';
+    }
+    if (
+      !passed(
+        'keyspace',
+        isAccepted(keyspace, question.keyspaces),
+        `whether the request accepts ${keyspace.id}`,
+      )
+    ) {
+      return 'wrong-keyspace';
+    }
+    const key = await this.#open(keyspace, token, question.strong);
+    passed('secret', key !== undefined, 'whether a key with this secret is stored and accepts it');
+    return key === undefined ? 'not-found' : { key, keyspace };
+  }
+
+  /** A secret opens its key only while the key accepts its generation. */
+  async #open(keyspace: Keyspace, token: string, strong: boolean): Promise<Key | undefined> {
+    const store = strong ? this.#record : this.#cached;
+    const secret = await this.#secrets.find(store, keyspace, token);
+    const key = secret === undefined ? undefined : await store.getKey(secret.keyId);
+    return key !== undefined && key.generation === secret?.generation ? key : undefined;
+  }
+}

@@ -1,0 +1,104 @@
+/** No token that was issued or sent stands anywhere that outlives its call: data files, log, metrics, answers. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+
+let gatehouse: Gatehouse;
+const canaries: string[] = [];
+
+beforeAll(async () => {
+  gatehouse = await startGatehouse({
+    env: {
+      GATEHOUSE_LOG_LEVEL: 'trace',
+      GATEHOUSE_LOG_VERIFY: 'all',
+      GATEHOUSE_PEPPERS: `p1:${Buffer.alloc(32, 3).toString('base64')}`,
+    },
+  });
+});
+afterAll(() => gatehouse.remove());
+
+async function call(method: string, body: unknown, headers: Record<string, string> = {}) {
+  return callJson(gatehouse, method, body, { key: gatehouse.rootKey, headers });
+}
+
+/** Makes a key under each way of hashing, and uses it in every place where a key can be sent. */
+async function useTokensEverywhere(): Promise<void> {
+  for (const hash of ['SHA256', 'HMAC_SHA256', 'ARGON2ID']) {
+    const id = hash.toLowerCase().replaceAll('_', '-');
+    const keyspace = {
+      id,
+      prefix: `${id}_`,
+      alphabet: 'ALPHABET_BASE62',
+      secretLength: 40,
+      hash: `HASH_ALGORITHM_${hash}`,
+    };
+    await call('KeyspaceService/CreateKeyspace', { keyspace });
+    const { body } = await call('KeyService/CreateKey', { keyspace: id, name: 'canary' });
+    const token: string = body.secret;
+    canaries.push(token);
+
+    await call('AuthService/Verify', { token });
+    await call('AuthService/Verify', { token, explain: true });
+    await call('AuthService/Verify', { token: `${token}x` });
+    await call('AuthService/VerifyBatch', {
+      requests: [{ token }, { token: `Bearer ${token}` }, { token, permissions: ['no good'] }],
+    });
+    await callJson(gatehouse, 'KeyService/ListKeys', {}, { key: token });
+    await callJson(gatehouse, 'KeyService/ListKeys', {}, { headers: { 'x-api-key': token } });
+    await call('KeyService/ListKeys', {}, { 'x-api-key': token });
+    // In places where it does not belong.
+    await call('KeyService/GetKey', { id: token });
+    await call('KeyService/GetKey', { [token]: 1 });
+    await call('KeyService/ListKeys', { pageToken: token });
+    await call('KeyService/CreateKey', `{"name": "${token}`);
+    await call('KeyService/CreateKey', { keyspace: 'default', name: 5, owner: token });
+    await call(`KeyService/${token}`, {});
+    await fetch(`${gatehouse.http}/${token}?key=${token}`);
+    await fetch(
+      `${gatehouse.http}/gatehouse.v1.AuthService/Verify?message=${encodeURIComponent(JSON.stringify({ token }))}`,
+    );
+    await call('KeyService/ListKeys', {}, { 'content-type': `application/${token}` });
+    await call('KeyService/RevokeKey', { secret: token });
+    await call('KeyService/RevokeKey', { id: body.key.id });
+    await call('AuthService/Verify', { token });
+  }
+}
+
+describe('a token', () => {
+  test('is found in no data file, log line or metric, under no hashing', async () => {
+    await useTokensEverywhere();
+    expect(canaries).toHaveLength(3);
+    const metrics = await (await fetch(`${gatehouse.http}/metrics`)).text();
+    expect(metrics).toContain('gatehouse_verify_total');
+    const before = everything();
+    await gatehouse.stop();
+    for (const text of [metrics, before, everything()]) {
+      for (const token of [...canaries, gatehouse.rootKey]) {
+        // The end of a token stands for all of it: lists show its beginning.
+        for (const needle of [
+          token,
+          token.slice(-16),
+          Buffer.from(token).toString('base64').slice(0, -4),
+          encodeURIComponent(token),
+        ]) {
+          expect(text.includes(needle)).toBe(false);
+        }
+      }
+    }
+  });
+
+  test('the search would find one: the ids of the keys are found', () => {
+    expect(everything()).toContain('gatehouse.v1.AuthService/Verify');
+    expect(everything()).toContain('canary');
+  });
+});
+
+function everything(): string {
+  const files = readdirSync(gatehouse.folder).map((name) =>
+    readFileSync(join(gatehouse.folder, name), 'latin1'),
+  );
+  const { stdout, stderr } = gatehouse.output();
+  return [...files, stdout, stderr].join('\n');
+}

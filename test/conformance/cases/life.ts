@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../../src/domain/failure.ts';
+import type { KeyStore } from '../../../src/storage/key-store.ts';
+import type { OpenForCase } from '../key-store.ts';
+import { changed, sampleKey, sampleKeyspace, sampleSecret, T0 } from '../samples.ts';
+
+export function lifeCases(open: OpenForCase<KeyStore>): void {
+  describe('life', () => {
+    test('ping resolves, and changes nothing that a caller sees', async () => {
+      const store = await open();
+      const registry = await store.readRegistry();
+      await store.ping();
+      await store.ping();
+      expect(await store.readRegistry()).toEqual(registry);
+      expect(await store.listKeys({ filter: {}, limit: 9, now: T0 })).toEqual([]);
+    });
+
+    test('closing twice does no harm', async () => {
+      const store = await open();
+      await store.close();
+      await store.close();
+    });
+
+    test('a closed store rejects every call as unavailable, also for what it had just read', async () => {
+      const store = await open();
+      const key = sampleKey();
+      const secret = sampleSecret(key);
+      const keyspace = sampleKeyspace();
+      await store.insertKey(key, secret);
+      await store.insertKeyspace(keyspace);
+      const calls: Readonly<Record<Exclude<keyof KeyStore, 'close'>, () => Promise<unknown>>> = {
+        readRegistry: () => store.readRegistry(),
+        replaceRegistry: () => store.replaceRegistry({ revision: 2, prefixes: {}, macKey: '' }),
+        listKeyspaces: () => store.listKeyspaces(),
+        insertKeyspace: () => store.insertKeyspace(sampleKeyspace()),
+        replaceKeyspace: () => store.replaceKeyspace(changed(keyspace, {})),
+        findSecret: () => store.findSecret(secret.keyspace, secret.lookup),
+        getKey: () => store.getKey(key.id),
+        insertKey: () => store.insertKey(sampleKey(), sampleSecret(sampleKey())),
+        replaceKey: () => store.replaceKey(changed(key, {})),
+        listKeys: () => store.listKeys({ filter: {}, limit: 1, now: T0 }),
+        countKeys: () => store.countKeys({}, T0),
+        peppersInUse: () => store.peppersInUse(T0),
+        listUnpublished: () => store.listUnpublished(T0, 1),
+        publishEvents: () => store.publishEvents({ kind: 'key', id: key.id }),
+        listEvents: () => store.listEvents({ kind: 'key', id: key.id }),
+        addUsage: () => store.addUsage([{ keyId: key.id, count: 1, lastUsedTime: T0 }]),
+        readUsage: () => store.readUsage([key.id]),
+        ping: () => store.ping(),
+      };
+      for (const call of Object.values(calls)) await call().catch(() => undefined);
+      await store.close();
+      for (const [name, call] of Object.entries(calls)) {
+        const error = await call().catch((reason: unknown) => reason);
+        expect(error, name).toBeInstanceOf(Failure);
+        expect(error, name).toMatchObject({ kind: 'unavailable', message: 'the store cannot answer now' });
+      }
+    });
+  });
+}

@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CachedKeyStore } from '../../src/storage/cache/memory.ts';
+import type { KeyStore } from '../../src/storage/key-store.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { keyStoreConformance, type Opened } from './key-store.ts';
+
+keyStoreConformance('sqlite in a file', () => openFile());
+keyStoreConformance('sqlite in memory', openMemory, { durable: false });
+keyStoreConformance('sqlite in a file, cached', () => openFile(cached));
+// Two records at most are kept, so that eviction plays a part in every case.
+keyStoreConformance('sqlite in a file, cached in a tiny memory', () =>
+  openFile((store) => new CachedKeyStore(store, { secrets: 1, keys: 1 })),
+);
+
+function cached(store: KeyStore): KeyStore {
+  return new CachedKeyStore(store, { secrets: 1000, keys: 1000 });
+}
+
+async function openMemory(): Promise<Opened> {
+  const store = await openSqliteStore(':memory:');
+  return { store, discard: () => store.close() };
+}
+
+async function openFile(behind: (store: KeyStore) => KeyStore = (store) => store): Promise<Opened> {
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-'));
+  const path = join(folder, 'data', 'gatehouse.db');
+  let store = behind(await openSqliteStore(path));
+  return {
+    store,
+    async reopen() {
+      await store.close();
+      store = behind(await openSqliteStore(path));
+      return store;
+    },
+    async discard() {
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
