@@ -35,6 +35,8 @@ export function gated(inner: KeyStore): Gate {
     calls,
     hold(method) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
+      // Its rejection is the call's, and the call may not have come to it yet.
+      promise.catch(() => undefined);
       held.set(method, promise);
       return (error) => (error === undefined ? resolve() : reject(error));
     },
