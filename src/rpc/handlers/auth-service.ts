@@ -94,10 +94,11 @@ async function resultOf(
     const { response, verdict } = await answer(parts, call, request);
     return { result: create(VerifyResultSchema, { result: { case: 'response', value: response } }), verdict };
   } catch (error) {
-    const value = statusMessage(outcomeOf(error));
+    const outcome = outcomeOf(error);
+    const { reason, errorId, unexpected } = outcome;
     return {
-      result: create(VerifyResultSchema, { result: { case: 'error', value } }),
-      verdict: { status: 'error' },
+      result: create(VerifyResultSchema, { result: { case: 'error', value: statusMessage(outcome) } }),
+      verdict: { status: 'error', reason, errorId, unexpected },
     };
   }
 }
