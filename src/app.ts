@@ -116,8 +116,11 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
       await servers.drain(GRACE_MS);
       await sweep.stop();
       verifyLog.flush();
-      await usage.close();
-      await cached.close();
+      try {
+        await usage.close();
+      } finally {
+        await cached.close();
+      }
       log.info('stopped');
     },
   };
@@ -129,7 +132,7 @@ async function requirePeppers(store: KeyStore, { peppers }: Settings, now: numbe
   for (const [id, keys] of await store.peppersInUse(now)) {
     if (!known.has(id)) {
       throw new BadSetting(
-        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which ${keys} live keys were hashed under`,
+        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which live keys were hashed under (${keys})`,
       );
     }
   }

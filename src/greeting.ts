@@ -37,8 +37,8 @@ function firstSteps(base: string, rootKey: string): string[] {
     '',
     '  Paste that line, then these: the first makes a key, the second verifies it.',
     '',
-    `  KEY=$(${call('KeyService/CreateKey', `'{"keyspace": "default", "name": "my first key"}'`)} | tee /dev/stderr | sed 's/.*"secret": *"\\([^"]*\\)".*/\\1/')`,
-    `  ${call('AuthService/Verify', '"{\\"token\\": \\"$KEY\\"}"')}`,
+    `  KEY=$(${call('KeyService/CreateKey', `'{"keyspace": "default", "name": "my first key"}'`)} | tee /dev/stderr | sed 's/.*"secret": *"\\([^"]*\\)".*/\\1/'); echo`,
+    `  ${call('AuthService/Verify', '"{\\"token\\": \\"$KEY\\"}"')}; echo`,
     '',
   ];
 }

@@ -46,7 +46,7 @@ const NOT_YET = [
   'GATEHOUSE_TRUSTED_PROXIES',
   'GATEHOUSE_CORS_ORIGINS',
 ];
-const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS', 'GATEHOUSE_TLS_KEY'];
+const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS'];
 const KNOWN = [
   'GATEHOUSE_HOST',
   'GATEHOUSE_GRPC_PORT',
@@ -56,7 +56,9 @@ const KNOWN = [
   'GATEHOUSE_WORKERS',
   'GATEHOUSE_LOG_LEVEL',
   'GATEHOUSE_LOG_VERIFY',
+  // Names of files, so none of them has a _FILE form.
   'GATEHOUSE_TLS_CERT',
+  'GATEHOUSE_TLS_KEY',
   'GATEHOUSE_TLS_CLIENT_CA',
   // Read by the command line tool, which often runs in the same shell.
   'GATEHOUSE_SERVER',
@@ -181,7 +183,7 @@ function peppers(env: Environment): Pepper[] {
 
 function tls(env: Environment): TlsSettings | undefined {
   const cert = text(env, 'GATEHOUSE_TLS_CERT');
-  const key = text(env, 'GATEHOUSE_TLS_KEY') ?? text(env, 'GATEHOUSE_TLS_KEY_FILE');
+  const key = text(env, 'GATEHOUSE_TLS_KEY');
   const clientCa = text(env, 'GATEHOUSE_TLS_CLIENT_CA');
   if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
   if (cert === undefined || key === undefined) {
