@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { storeUnavailable } from '../../src/domain/failure.ts';
+import type { UsageIncrement } from '../../src/storage/key-store.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { UsageRecorder } from '../../src/verification/usage.ts';
+
+/** A recorder over a real store that can be made to fail. */
+async function rig() {
+  const store = await openSqliteStore(':memory:');
+  const state = { failing: false, errors: [] as unknown[] };
+  const flaky = Object.assign(Object.create(store) as typeof store, {
+    async addUsage(increments: readonly UsageIncrement[]) {
+      if (state.failing) throw storeUnavailable(new Error('away'));
+      await store.addUsage(increments);
+    },
+  });
+  const usage = new UsageRecorder(flaky, (error) => state.errors.push(error));
+  const countOf = async (id: string) => (await store.readUsage([id])).get(id);
+  return { usage, state, countOf };
+}
+
+describe('the usage recorder', () => {
+  test('records every count once, with the latest use, in whatever order they came', async () => {
+    const { usage, countOf } = await rig();
+    for (const time of [5, 9, 7]) usage.count('key_a', time);
+    usage.count('key_b', 1);
+    await usage.flush();
+    usage.count('key_a', 6);
+    await usage.close();
+    expect(await countOf('key_a')).toEqual({ count: 4, lastUsedTime: 9 });
+    expect(await countOf('key_b')).toEqual({ count: 1, lastUsedTime: 1 });
+  });
+
+  test('loses nothing while the store is away, and counts nothing twice when it is back', async () => {
+    const { usage, state, countOf } = await rig();
+    state.failing = true;
+    usage.count('key_a', 1);
+    await expect(usage.flush()).rejects.toMatchObject({ kind: 'unavailable' });
+    usage.count('key_a', 2);
+    await usage.catchUp();
+    expect(state.errors).toHaveLength(1);
+    state.failing = false;
+    await usage.flush();
+    await usage.flush();
+    expect(await countOf('key_a')).toEqual({ count: 2, lastUsedTime: 2 });
+  });
+
+  test('goes on counting while it records', async () => {
+    const { usage, countOf } = await rig();
+    const flushes: Promise<void>[] = [];
+    for (let counted = 0; counted < 1000; counted++) {
+      usage.count('key_a', counted);
+      if (counted % 10 === 0) flushes.push(usage.flush());
+    }
+    await Promise.all(flushes);
+    await usage.close();
+    expect(await countOf('key_a')).toEqual({ count: 1000, lastUsedTime: 999 });
+  });
+});
