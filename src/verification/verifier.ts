@@ -53,7 +53,8 @@ export class Verifier {
   readonly #secrets: Secrets;
   readonly #usage: UsageRecorder;
   readonly #now: () => number;
-  #directory: { readonly of: readonly Keyspace[]; readonly directory: KeyspaceDirectory } | undefined;
+  /** By the list that each was made from: the cache hands out the same one until a keyspace changes. */
+  readonly #directories = new WeakMap<readonly Keyspace[], KeyspaceDirectory>();
 
   constructor(parts: {
     /** Where CACHED questions are answered from. */
@@ -100,11 +101,12 @@ export class Verifier {
   /** The keyspaces as they are now, in a form that finds one by token. */
   async directory(strong = false): Promise<KeyspaceDirectory> {
     const keyspaces = await (strong ? this.#record : this.#cached).listKeyspaces();
-    // The cache hands out the same list until a keyspace changes.
-    if (this.#directory?.of !== keyspaces) {
-      this.#directory = { of: keyspaces, directory: new KeyspaceDirectory(keyspaces) };
+    let directory = this.#directories.get(keyspaces);
+    if (directory === undefined) {
+      directory = new KeyspaceDirectory(keyspaces);
+      this.#directories.set(keyspaces, directory);
     }
-    return this.#directory.directory;
+    return directory;
   }
 
   /**
