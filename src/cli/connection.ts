@@ -4,16 +4,14 @@ import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2
 import type { Command } from 'commander';
 import type { GrpcClient } from '../client/grpc.ts';
 import { RpcError } from '../client/rpc-error.ts';
-import { callersKey, readOptionFile } from './callers-key.ts';
+import { callersKey, type KeyOptions } from './callers-key.ts';
 import { namingServer } from './no-connection.ts';
-import { BadUsage, setting, type Terminal } from './terminal.ts';
+import { BadUsage, readTextFile, setting, type Terminal } from './terminal.ts';
 import { parseTimeout } from './values.ts';
 
 /** Options of every command that calls a server. */
-export interface ServerOptions {
+export interface ServerOptions extends KeyOptions {
   readonly server?: string;
-  readonly key?: string;
-  readonly keyFile?: string;
   /** Milliseconds. */
   readonly timeout?: number;
   readonly ca?: string;
@@ -63,7 +61,7 @@ export async function withClient<Methods extends GenServiceMethods, Result>(
     throw new BadUsage('no key to call with: set GATEHOUSE_KEY or GATEHOUSE_KEY_FILE, or give --key-file');
   }
   const [ca, cert, key] = [options.ca, options.cert, options.certKey].map(
-    (file) => file && readOptionFile(file),
+    (file) => file && readTextFile(file),
   );
   // Of a library, and nothing that the person at the terminal could change.
   process.noDeprecation = true;

@@ -1,21 +1,11 @@
-/**
- * What each way to end means to a script:
- *
- * | code | meaning                                                                                   |
- * |------|-------------------------------------------------------------------------------------------|
- * | 0    | done; `verify`: the key is valid                                                          |
- * | 1    | the command, a file or a setting is wrong; nothing was asked of the server                |
- * | 2    | `verify` alone: there is an answer, and the key is not valid                              |
- * | 3    | refused by the server: invalid argument, denied, not found, conflict                      |
- * | 4    | no answer to be had: cannot connect, too late, shed or broken; trying again may help      |
- */
+/** How a command ends, for scripts. */
 
 import type { CodeName, RpcError } from '../client/rpc-error.ts';
 
 export const ExitCode = { ok: 0, usage: 1, notValid: 2, refused: 3, noAnswer: 4 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** The table above, for `--help`. */
+/** What each code means, for `--help`. */
 export const EXIT_CODES_HELP = `
 Exit codes:
   0  done; verify: the key is valid

@@ -1,6 +1,6 @@
 /** `gatehouse keys create | get | revoke`. */
 
-import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { durationFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Command, Option } from 'commander';
 import {
   type CreateKeyRequest,
@@ -17,7 +17,7 @@ import { addKeysUpdate } from './keys-update.ts';
 import { printAnswer } from './print-answer.ts';
 import { details } from './table.ts';
 import type { Terminal } from './terminal.ts';
-import { durationOf, parseOwner, parseSpan } from './values.ts';
+import { parseOwner, parseSpan } from './values.ts';
 
 interface CreateOptions extends ServerOptions {
   readonly keyspace: string;
@@ -81,7 +81,7 @@ function addCreate(keys: Command, terminal: Terminal): void {
 }
 
 function expiryOf({ ttl, expires, neverExpires }: CreateOptions): CreateKeyRequest['expiry'] {
-  if (ttl !== undefined) return { case: 'ttl', value: durationOf(ttl) };
+  if (ttl !== undefined) return { case: 'ttl', value: durationFromMs(ttl) };
   if (expires !== undefined) return { case: 'expireTime', value: expires };
   return neverExpires ? { case: 'neverExpires', value: true } : { case: undefined };
 }

@@ -5,6 +5,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { clone, create, type DescField, type JsonObject, toJson } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { largestDisplayLength } from '../domain/keyspace.ts';
 import {
   Alphabet,
@@ -15,7 +16,6 @@ import {
   KeyspaceSchema,
   OnPartition,
 } from '../gen/gatehouse/v1/keyspace_pb.js';
-import { durationOf } from './values.ts';
 
 export interface KeyspaceDifference {
   /** Fields that are fixed at creation and differ, with both values as JSON. */
@@ -50,9 +50,9 @@ export function differenceOf(file: Keyspace, server: Keyspace): KeyspaceDifferen
 function comparable(keyspace: Keyspace): JsonObject {
   const full = clone(KeyspaceSchema, keyspace);
   if (full.displayLength === 0) full.displayLength = defaultDisplayLength(full);
-  full.cacheTtl ??= durationOf(DEFAULT_CACHE_TTL);
-  full.negativeTtl ??= durationOf(DEFAULT_NEGATIVE_TTL);
-  full.clientCacheTtl ??= durationOf(0);
+  full.cacheTtl ??= durationFromMs(DEFAULT_CACHE_TTL);
+  full.negativeTtl ??= durationFromMs(DEFAULT_NEGATIVE_TTL);
+  full.clientCacheTtl ??= durationFromMs(0);
   full.keyDefaults ??= create(KeyDefaultsSchema);
   full.onPartition ||= OnPartition.STRICT;
   if (full.credentialHeaders.length === 0) {

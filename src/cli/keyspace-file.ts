@@ -1,10 +1,9 @@
 /** Keyspace files: YAML or JSON, one keyspace in each document. */
 
-import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { type Keyspace, KeyspaceSchema } from '../gen/gatehouse/v1/keyspace_pb.js';
 import { Misfit, readMessage } from './json-message.ts';
-import { BadUsage, readStdin, type Terminal } from './terminal.ts';
+import { BadUsage, readStdin, readTextFile, type Terminal } from './terminal.ts';
 
 /** A keyspace and where it was written down. */
 export interface WrittenKeyspace {
@@ -23,7 +22,7 @@ const MOST_BYTES = 4_194_304;
  */
 export async function readKeyspaces(terminal: Terminal, file: string): Promise<WrittenKeyspace[]> {
   const name = file === '-' ? 'stdin' : file;
-  const text = file === '-' ? await readStdin(terminal, MOST_BYTES) : readText(file);
+  const text = file === '-' ? await readStdin(terminal, MOST_BYTES) : readTextFile(file);
   const documents = [...parseAllDocuments(text)];
   const found = documents.flatMap((document, index) => {
     const place = documents.length > 1 ? `${name}, document ${index + 1}` : name;
@@ -37,15 +36,6 @@ export async function readKeyspaces(terminal: Terminal, file: string): Promise<W
   if (found.length === 0) throw new BadUsage(`${name}: holds no keyspace`);
   refuseTwice(found);
   return found;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    throw new BadUsage(`${file}: ${missing ? 'there is no such file' : 'cannot be read'}`);
-  }
 }
 
 function plain(place: string, convert: () => unknown): unknown {

@@ -1,13 +1,14 @@
 /** What to say where no server answered. */
 
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { RpcError } from '../client/rpc-error.ts';
-import { durationOf, spanText } from './values.ts';
+import { spanText } from './values.ts';
 
 /** An error that no Gatehouse made says where the answer should have come from. */
 export function namingServer(error: RpcError, server: string, timeout: number): RpcError {
   if (error.reason !== undefined) return error;
   if (error.code === 'DEADLINE_EXCEEDED') {
-    return new RpcError(error.code, `${server} gave no answer within ${spanText(durationOf(timeout))}`);
+    return new RpcError(error.code, `${server} gave no answer within ${spanText(durationFromMs(timeout))}`);
   }
   if (error.code !== 'UNAVAILABLE') return error;
   return new RpcError(error.code, `no connection to ${server}: ${causeOf(error.message)}`);

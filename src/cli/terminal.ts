@@ -1,6 +1,7 @@
 /** What a command knows of the process it runs in. */
 
 import { Buffer } from 'node:buffer';
+import { readFileSync } from 'node:fs';
 import type { ExitCode } from './exit-codes.ts';
 
 export interface Terminal {
@@ -39,4 +40,14 @@ export async function readStdin(terminal: Terminal, most: number): Promise<strin
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** The text of a file that an option or a setting names. @throws BadUsage where it cannot be read. */
+export function readTextFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    throw new BadUsage(`${file}: ${missing ? 'there is no such file' : 'cannot be read'}`);
+  }
 }

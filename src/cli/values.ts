@@ -1,9 +1,9 @@
 /** What people write as values of options, and back. */
 
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   type Duration,
-  DurationSchema,
+  durationMs,
   type Timestamp,
   timestampDate,
   timestampFromMs,
@@ -30,16 +30,9 @@ export function parseTimeout(text: string): number {
   return milliseconds;
 }
 
-export function durationOf(milliseconds: number): Duration {
-  return create(DurationSchema, {
-    seconds: BigInt(Math.floor(milliseconds / 1000)),
-    nanos: (milliseconds % 1000) * 1_000_000,
-  });
-}
-
 /** The largest units first, such as `1d12h`; `0s` for none. Below a millisecond nothing is shown. */
-export function spanText({ seconds, nanos }: Duration): string {
-  let rest = Number(seconds) * 1000 + Math.trunc(nanos / 1_000_000);
+export function spanText(duration: Duration): string {
+  let rest = durationMs(duration);
   let text = '';
   for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {
     const count = Math.floor(rest / UNITS[unit]);

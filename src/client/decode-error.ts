@@ -1,7 +1,7 @@
 /** From a failed call of grpc-js to an RpcError. */
 
 import { createRegistry, fromBinary } from '@bufbuild/protobuf';
-import { anyUnpack, type Duration } from '@bufbuild/protobuf/wkt';
+import { anyUnpack, durationMs } from '@bufbuild/protobuf/wkt';
 import { status as Code, type ServiceError } from '@grpc/grpc-js';
 import {
   type BadRequest,
@@ -20,7 +20,7 @@ const DETAILS = createRegistry(ErrorInfoSchema, BadRequestSchema, RetryInfoSchem
 export function rpcErrorOf(error: ServiceError): RpcError {
   const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
   const details = bytes instanceof Uint8Array ? decodeDetails(bytes) : undefined;
-  return new RpcError(codeName(error.code), unescapeReserved(error.details), details);
+  return new RpcError(codeName(error.code), error.details, details);
 }
 
 function codeName(code: number): CodeName {
@@ -42,24 +42,12 @@ function decodeDetails(bytes: Uint8Array): RpcErrorDetails | undefined {
       violations: bad.flatMap((one) =>
         one.fieldViolations.map(({ field, description }) => ({ field, description })),
       ),
-      // The Status has the message as it is, while grpc-message comes through two spellings of percent.
+      // The Status has the message as it is, while grpc-message depends on how each side spells percent.
       ...(message === '' ? {} : { message }),
       ...(info === undefined ? {} : { reason: info.reason }),
-      ...(retry === undefined ? {} : { retryAfter: milliseconds(retry) }),
+      ...(retry === undefined ? {} : { retryAfter: durationMs(retry) }),
     };
   } catch {
     return undefined;
   }
-}
-
-function milliseconds({ seconds, nanos }: Duration): number {
-  return Number(seconds) * 1000 + nanos / 1_000_000;
-}
-
-/**
- * Connect spells `grpc-message` with encodeURIComponent and grpc-js undoes decodeURI, which leaves the reserved
- * characters (`;/?:@&=+$,#`) as they were sent.
- */
-function unescapeReserved(text: string): string {
-  return text.replaceAll(/%(?:3B|2F|3F|3A|40|26|3D|2B|24|2C|23)/g, decodeURIComponent);
 }

@@ -1,9 +1,11 @@
 /** Answers, and how they get onto the wire. */
 
 import { constants } from 'node:http2';
+import type { Writable } from 'node:stream';
 import type { ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import type { Exchange } from './exchange.ts';
 import { isGone, type NodeRequest, type NodeResponse } from './node-http.ts';
 import type { Protocol } from './protocol.ts';
 
@@ -48,38 +50,29 @@ export function plainError(
   return { status, header, body: errorToJsonBytes(error, {}), trailer: undefined };
 }
 
-/** Where writing goes, and with what in front. */
-export interface Outlet {
-  readonly request: NodeRequest;
-  readonly response: NodeResponse;
-  readonly requestId: string;
-  /** Ask an HTTP/1.1 client to open no further call on this connection. */
-  readonly closing: boolean;
-}
-
 /** Writes a whole answer. Resolves once it is with the operating system, or the client is gone. */
-export async function writeAnswer(outlet: Outlet, answer: Answer): Promise<void> {
-  if (!writeHead(outlet, answer.status, answer.header)) return;
-  send(outlet.response, answer.body);
-  await finish(outlet, answer.trailer);
+export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<void> {
+  if (!writeHead(exchange, answer.status, answer.header)) return;
+  sinkOf(exchange).write(answer.body);
+  await finish(exchange, answer.trailer);
 }
 
 /** Writes a stream's answer as it comes. */
-export async function writeStream(outlet: Outlet, answer: UniversalServerResponse): Promise<void> {
-  let started = false;
+export async function writeStream(exchange: Exchange, answer: UniversalServerResponse): Promise<void> {
+  const { response } = exchange;
+  // With the first message and not before, because handlers may set headers until then.
+  const begun = () => response.headersSent || writeHead(exchange, answer.status, answer.header);
   for await (const chunk of answer.body ?? []) {
-    // After the first message, because handlers may set headers until then.
-    if (!started && !writeHead(outlet, answer.status, answer.header)) return;
-    started = true;
-    if (!send(outlet.response, chunk)) await writable(outlet.response);
-    if (isGone(outlet.response)) return;
+    if (!begun()) return;
+    if (!sinkOf(exchange).write(chunk)) await settled(response, 'drain');
+    if (isGone(response)) return;
   }
-  if (!started && !writeHead(outlet, answer.status, answer.header)) return;
-  await finish(outlet, answer.trailer);
+  if (!begun()) return;
+  await finish(exchange, answer.trailer);
 }
 
 function writeHead(
-  { response, requestId, closing }: Outlet,
+  { response, requestId, closing }: Exchange,
   status: number,
   header = new Headers(),
 ): boolean {
@@ -94,11 +87,12 @@ function writeHead(
   return true;
 }
 
-async function finish({ request, response }: Outlet, trailer: Headers | undefined): Promise<void> {
+async function finish(exchange: Exchange, trailer: Headers | undefined): Promise<void> {
+  const { request, response } = exchange;
   if (isGone(response)) return;
   if (trailer !== undefined) response.addTrailers(trailersOf(trailer));
   const finished = settled(response, 'finish');
-  end(response);
+  sinkOf(exchange).end();
   await finished;
   discardRest(request);
 }
@@ -120,18 +114,9 @@ function discardRest(request: NodeRequest): void {
   else if (!request.stream.destroyed) request.stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-// TypeScript cannot call the overloads of two classes at once.
-function send(response: NodeResponse, bytes: Uint8Array): boolean {
-  return 'stream' in response ? response.write(bytes) : response.write(bytes);
-}
-
-function end(response: NodeResponse): void {
-  if ('stream' in response) response.end();
-  else response.end();
-}
-
-function writable(response: NodeResponse): Promise<void> {
-  return settled(response, 'drain');
+// As what both classes are, because TypeScript cannot call the overloads of two at once.
+function sinkOf({ response }: Exchange): Writable {
+  return response;
 }
 
 /** Resolves at the event, or when the client is gone. */

@@ -1,6 +1,6 @@
 /** Reads one message of a unary call, never more than the method allows. */
 
-import { ConnectError } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { compressedFlag } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
 import { Failure } from '../domain/failure.ts';
@@ -8,6 +8,7 @@ import { invalidBody } from './bad-body.ts';
 import { cancelled } from './errors.ts';
 import type { NodeRequest } from './node-http.ts';
 import type { Protocol } from './protocol.ts';
+import { joinedValue, type RawHeaders } from './request-headers.ts';
 
 /** What a message may be compressed with, and an answer is, where the client accepts it. */
 export const COMPRESSION = compressionGzip;
@@ -15,9 +16,22 @@ export const COMPRESSION = compressionGzip;
 const HEADER_BYTES = 5;
 
 /**
+ * Whether a call's messages may be compressed.
+ *
+ * @throws Failure `unimplemented` COMPRESSION_UNKNOWN.
+ */
+export function isCompressed(headers: RawHeaders, protocol: Protocol): boolean {
+  const encoding = joinedValue(headers, protocol.encodingHeader);
+  if (encoding === undefined || encoding === 'identity') return false;
+  if (encoding === COMPRESSION.name) return true;
+  const message = `the compression is not known here; accepted are identity and ${COMPRESSION.name}`;
+  throw new Failure('unimplemented', 'COMPRESSION_UNKNOWN', message);
+}
+
+/**
  * The message of a unary call, unwrapped and decompressed.
  *
- * @param encoding value of the protocol's encoding header; it has been checked to be one that we know.
+ * @param compressed as `isCompressed` has it.
  * @throws Failure `exhausted` MESSAGE_TOO_LARGE as soon as the size is known to be above `maxBytes`; `invalid`;
  *   `unimplemented` for none or several messages.
  */
@@ -25,9 +39,8 @@ export async function readMessage(
   request: NodeRequest,
   protocol: Protocol,
   maxBytes: number,
-  encoding: string | undefined,
+  compressed: boolean,
 ): Promise<Uint8Array> {
-  const compressed = encoding !== undefined && encoding !== 'identity';
   if (!protocol.enveloped) {
     const body = await readPlain(request, maxBytes);
     return compressed ? decompress(body, maxBytes) : body;
@@ -72,37 +85,26 @@ async function readChunks(
 ): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // Not destroyed on return: the answer has to go out over the same stream.
-  for await (const chunk of untilGone(request.iterator({ destroyOnReturn: false }))) {
-    chunks.push(chunk);
-    size += chunk.length;
-    check(size, chunks);
+  try {
+    // Not destroyed on return: the answer has to go out over the same stream.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      chunks.push(chunk);
+      size += chunk.length;
+      check(size, chunks);
+    }
+  } catch (error) {
+    // A stream that breaks off has lost its client, whatever words Node has for it.
+    throw error instanceof Failure ? error : cancelled();
   }
   return chunks;
-}
-
-/** A stream that breaks off has lost its client, whatever words Node has for it. */
-async function* untilGone(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { done, value } = await iterator.next().catch(() => {
-        throw cancelled();
-      });
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
 }
 
 async function decompress(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   try {
     return await COMPRESSION.decompress(new Uint8Array(bytes), maxBytes);
   } catch (error) {
-    // maxOutputLength stops a bomb before it is unpacked.
-    const bomb = error instanceof ConnectError && error.rawMessage.includes('larger than');
+    // A bomb is stopped at the limit, before it is unpacked.
+    const bomb = error instanceof ConnectError && error.code === Code.ResourceExhausted;
     throw bomb ? tooLarge(maxBytes) : invalidBody('it is not valid gzip');
   }
 }

@@ -1,6 +1,7 @@
 /** The one table from what can go wrong to what a client is told. */
 
 import { randomBytes } from 'node:crypto';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { codeToString } from '@connectrpc/connect/protocol-connect';
 import { Failure, type FailureKind, type Violation } from '../domain/failure.ts';
@@ -21,8 +22,8 @@ const CODES: Readonly<Record<FailureKind, Code>> = {
 };
 
 const DOMAIN = 'gatehouse';
-// Details travel in a trailer, and clients take 8 KiB of those.
-const MAX_VIOLATIONS = 20;
+/** More violations are not told: details travel in a trailer, and clients take 8 KiB of those. */
+export const MAX_VIOLATIONS = 20;
 const MAX_TEXT = 300;
 const DEFAULT_RETRY_MS = 1000;
 
@@ -30,8 +31,9 @@ const DEFAULT_RETRY_MS = 1000;
 export interface Outcome {
   readonly error: ConnectError;
   readonly reason: string;
-  /** INTERNAL only: the id that the client was given, and the real error. */
+  /** INTERNAL only: the id that the client was given. */
   readonly errorId?: string;
+  /** What really happened, for the log alone: with INTERNAL the error itself, else the cause of the failure, if any. */
   readonly unexpected?: unknown;
 }
 
@@ -55,7 +57,8 @@ function ofFailure(failure: Failure): Outcome {
   const details: Details = [errorInfo(failure.reason)];
   if (failure.violations.length > 0) details.push(badRequest(failure.violations));
   if (retryMs !== undefined) details.push(retryInfo(retryMs));
-  return { error: connectError(failure.message, code, details), reason: failure.reason };
+  const error = connectError(failure.message, code, details);
+  return { error, reason: failure.reason, unexpected: failure.cause };
 }
 
 function defaultRetryMs(code: Code): number | undefined {
@@ -103,6 +106,5 @@ function badRequest(violations: readonly Violation[]): Details[number] {
 }
 
 function retryInfo(ms: number): Details[number] {
-  const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: Math.floor(ms % 1000) * 1_000_000 };
-  return { desc: RetryInfoSchema, value: { retryDelay } };
+  return { desc: RetryInfoSchema, value: { retryDelay: durationFromMs(Math.floor(ms)) } };
 }

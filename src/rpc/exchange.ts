@@ -1,23 +1,33 @@
 /** One request with its answer, from the first header to the log line. */
 
+import { createContextKey } from '@connectrpc/connect';
 import type { Caller } from '../domain/caller.ts';
 import type { CallRecord, Verdict } from '../telemetry/call-log.ts';
 import type { Call, CallNotes } from './call.ts';
-import { deadlineExceeded } from './deadline.ts';
+import { deadlineExceeded, orAborted } from './deadline.ts';
 import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
 import { type NodeRequest, type NodeResponse, peerAddressOf } from './node-http.ts';
 import type { MethodPolicy } from './policy.ts';
 import { requestIdOf } from './request-headers.ts';
 
+/** Where the pipeline puts the exchange for what it does inside Connect's router. */
+export const exchangeKey = createContextKey<Exchange | undefined>(undefined, {
+  description: 'gatehouse exchange',
+});
+
 export class Exchange {
   readonly request: NodeRequest;
   readonly response: NodeResponse;
+  readonly policy: MethodPolicy;
   readonly requestId: string;
   readonly peerAddress: string | undefined;
-  /** Whether a message was decoded: what fails before that failed to decode. */
-  reached = false;
+  /** Ask an HTTP/1.1 client to open no further call on this connection. */
+  closing = false;
+  /** Whether the message of a unary call was decoded: what fails before that failed to decode. */
+  decoded = false;
   caller: Caller | undefined;
   onBehalfOf: string | undefined;
+  readonly #late: (exchange: Exchange, error: unknown) => void;
   readonly #startedAt = performance.now();
   readonly #controller = new AbortController();
   readonly #notes: CallNotes = {};
@@ -26,11 +36,19 @@ export class Exchange {
   #outcome: Outcome | undefined;
   #answered = false;
 
-  constructor(request: NodeRequest, response: NodeResponse) {
+  /** @param late told of what failed after the call had been aborted. */
+  constructor(
+    request: NodeRequest,
+    response: NodeResponse,
+    policy: MethodPolicy,
+    late: (exchange: Exchange, error: unknown) => void,
+  ) {
     this.request = request;
     this.response = response;
+    this.policy = policy;
     this.requestId = requestIdOf(request.rawHeaders);
     this.peerAddress = peerAddressOf(request);
+    this.#late = late;
     response.once('close', () => {
       if (!this.#answered) this.abort(cancelled());
     });
@@ -61,6 +79,14 @@ export class Exchange {
     this.#timer = setTimeout(() => this.abort(deadlineExceeded()), ms);
   }
 
+  /** Waits for work, but no longer than until the call is aborted, and then throws the reason for that. */
+  orAborted<T>(work: Promise<T>): Promise<T> {
+    return orAborted(work, this.signal, this.late);
+  }
+
+  /** For an error that comes too late to be told to the client. */
+  readonly late = (error: unknown): void => this.#late(this, error);
+
   /** The call as its handler sees it. */
   call(): Call {
     return {
@@ -86,13 +112,13 @@ export class Exchange {
   }
 
   /** Ends the call. */
-  end(policy: Pick<MethodPolicy, 'name' | 'judgesTokens'>): CallRecord {
+  end(): CallRecord {
     clearTimeout(this.#timer);
     if (!this.#answered) this.fail(this.signal.aborted ? this.signal.reason : cancelled());
     const outcome = this.#outcome;
     return {
       requestId: this.requestId,
-      method: policy.name,
+      method: this.policy.name,
       code: outcome === undefined ? 'OK' : codeName(outcome.error.code),
       reason: outcome?.reason,
       caller: this.caller?.key.id,
@@ -101,7 +127,7 @@ export class Exchange {
       keyId: this.#notes.keyId,
       keyspace: this.#notes.keyspace,
       count: this.#notes.count,
-      judgesTokens: policy.judgesTokens,
+      judgesTokens: this.policy.judgesTokens,
       verdicts: verdictsOf(this.#notes),
       errorId: outcome?.errorId,
       error: outcome?.unexpected,

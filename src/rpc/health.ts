@@ -8,30 +8,22 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../gen/grpc/health/v1/health_pb.js';
 
-/** All services are up or down together: they live in one process over one store. */
+/**
+ * All services are up together from the start, and down together from the stop. A store that cannot answer is no
+ * reason to be down: keys that are in memory are judged without it, and /readyz tells of it.
+ */
 export class HealthBoard {
   readonly #names = new Set(['']);
-  readonly #watchers = new Set<() => void>();
-  #serving = true;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   /** Adds names that may be asked for, beside "" for the whole. */
   register(names: readonly string[]): void {
     for (const name of names) this.#names.add(name);
   }
 
-  /** Says whether calls can be served now. Without effect once stopped. */
-  setServing(serving: boolean): void {
-    if (this.#stopped || serving === this.#serving) return;
-    this.#serving = serving;
-    this.#tell();
-  }
-
-  /** NOT_SERVING for good; watchers are told, and their streams end. */
+  /** NOT_SERVING from now on; watchers are told, and their streams end. */
   stop(): void {
-    this.#stopped = true;
-    this.#serving = false;
-    this.#tell();
+    this.#stopping.abort();
   }
 
   service(): ServiceImpl<typeof Health> {
@@ -52,33 +44,21 @@ export class HealthBoard {
     { service }: HealthCheckRequest,
     { signal }: HandlerContext,
   ): AsyncGenerator<{ status: ServingStatus }> {
-    let told: ServingStatus | undefined;
-    while (!signal.aborted) {
-      const status = this.#names.has(service) ? this.#status() : ServingStatus.SERVICE_UNKNOWN;
-      if (status !== told) yield { status };
-      told = status;
-      if (this.#stopped) return;
-      await this.#change(signal);
-    }
-  }
-
-  #change(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#watchers.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#watchers.add(done);
-      signal.addEventListener('abort', done);
-    });
+    const known = this.#names.has(service);
+    yield { status: known ? this.#status() : ServingStatus.SERVICE_UNKNOWN };
+    if (this.#stopping.signal.aborted) return;
+    await aborted(AbortSignal.any([signal, this.#stopping.signal]));
+    if (known && !signal.aborted) yield { status: this.#status() };
   }
 
   #status(): ServingStatus {
-    return this.#serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+    return this.#stopping.signal.aborted ? ServingStatus.NOT_SERVING : ServingStatus.SERVING;
   }
+}
 
-  #tell(): void {
-    for (const wake of [...this.#watchers]) wake();
-  }
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -1,12 +1,9 @@
 /** What happens to a call before a byte of its body is read: deadline, in-flight bound, caller. */
 
 import type { Caller } from '../domain/caller.ts';
-import { Failure } from '../domain/failure.ts';
-import { COMPRESSION } from './body.ts';
 import { credentialsMissing } from './call.ts';
-import { allowedMs, orAborted } from './deadline.ts';
+import { allowedMs } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
-import type { MethodPolicy } from './policy.ts';
 import type { Protocol } from './protocol.ts';
 import { credentialOf, joinedValue, onBehalfOf } from './request-headers.ts';
 import type { Running } from './running.ts';
@@ -31,61 +28,41 @@ export type Authenticate = (
 export interface IntakeParts {
   readonly authenticate: Authenticate;
   readonly running: Running;
-  readonly late: (exchange: Exchange, error: unknown) => void;
-}
-
-/** A call that was let in. */
-export interface Admission {
-  /** How its messages are compressed; undefined: not. */
-  readonly encoding: string | undefined;
-  /** Call it once, when the call has been answered. */
-  readonly release: () => void;
 }
 
 /**
  * Lets a call in.
  *
- * @throws Failure for a bad timeout, an unknown compression, too many calls, a caller who may not.
+ * @returns what gives its place back; call it once, when the call has been answered.
+ * @throws Failure for a bad timeout, too many calls, a caller who may not.
  */
 export async function admit(
-  parts: IntakeParts,
+  { authenticate, running }: IntakeParts,
   exchange: Exchange,
-  policy: MethodPolicy,
   protocol: Protocol,
-): Promise<Admission> {
-  const { headers } = exchange;
+): Promise<() => void> {
+  const { headers, policy } = exchange;
   exchange.startDeadline(allowedMs(protocol, joinedValue(headers, protocol.timeoutHeader), policy.streaming));
-  const encoding = joinedValue(headers, protocol.encodingHeader);
-  if (encoding !== undefined && encoding !== 'identity' && encoding !== COMPRESSION.name)
-    throw unknownCompression();
   exchange.onBehalfOf = onBehalfOf(headers);
-  const release = parts.running.admit(policy);
+  const release = running.admit(policy);
   try {
-    await authenticateCaller(parts, exchange, policy);
-    return { encoding, release };
+    await authenticateCaller(authenticate, exchange);
+    return release;
   } catch (error) {
     release();
     throw error;
   }
 }
 
-async function authenticateCaller(
-  parts: IntakeParts,
-  exchange: Exchange,
-  policy: MethodPolicy,
-): Promise<void> {
+async function authenticateCaller(authenticate: Authenticate, exchange: Exchange): Promise<void> {
+  const { policy, signal, peerAddress: clientIp } = exchange;
   if (policy.access === 'public') return;
   const token = credentialOf(exchange.headers);
-  if (token === undefined) {
-    if (policy.access === 'required') throw credentialsMissing();
-    return;
+  if (token !== undefined) {
+    exchange.caller = await exchange.orAborted(
+      authenticate(token, { clientIp, strong: policy.strong, signal }),
+    );
+  } else if (policy.access === 'required') {
+    throw credentialsMissing();
   }
-  const { signal, peerAddress: clientIp } = exchange;
-  const authenticated = parts.authenticate(token, { clientIp, strong: policy.strong, signal });
-  exchange.caller = await orAborted(authenticated, signal, (error) => parts.late(exchange, error));
-}
-
-function unknownCompression(): Failure {
-  const message = `the compression is not known here; accepted are identity and ${COMPRESSION.name}`;
-  return new Failure('unimplemented', 'COMPRESSION_UNKNOWN', message);
 }

@@ -10,9 +10,8 @@ import {
 } from '@bufbuild/protobuf';
 import type { Violation } from '../domain/failure.ts';
 import { closestName } from './closest-name.ts';
+import { MAX_VIOLATIONS } from './errors.ts';
 
-// Beyond these nobody reads on.
-const MAX_VIOLATIONS = 20;
 const MAX_DEPTH = 100;
 const MAX_NAMES = 16;
 const MAX_STEPS = 5000;

@@ -20,6 +20,18 @@ export interface MethodPolicy {
   readonly judgesTokens: boolean;
 }
 
+/** What is no method of any service. */
+export const UNKNOWN_METHOD: MethodPolicy = {
+  name: 'unknown',
+  service: 'unknown',
+  method: 'unknown',
+  access: 'public',
+  strong: false,
+  maxBytes: 0,
+  streaming: false,
+  judgesTokens: false,
+};
+
 const AUTH_SERVICE = 'gatehouse.v1.AuthService';
 const KIB = 1024;
 const DEFAULT_MAX_BYTES = 64 * KIB;

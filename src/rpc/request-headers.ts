@@ -13,7 +13,7 @@ const REQUEST_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 const BEARER = /^bearer +(\S+)$/i;
 
 /** All values of one header, in the order in which they came. */
-export function headerValues(raw: RawHeaders, name: string): string[] {
+function headerValues(raw: RawHeaders, name: string): string[] {
   const values: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     if (raw[index]?.toLowerCase() === name) values.push(raw[index + 1]?.trim() ?? '');

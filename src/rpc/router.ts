@@ -11,7 +11,7 @@ import {
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.js';
 import { COMPRESSION } from './body.ts';
-import { refuseEarly } from './interceptor.ts';
+import { refuseFailed } from './interceptor.ts';
 import { maxBytesOf } from './policy.ts';
 
 // Details of errors inside answers (VerifyBatch) are of these types, and JSON has to write them out.
@@ -26,7 +26,7 @@ export interface Routes {
 export function buildRoutes(register: (router: ConnectRouter) => void, interceptor: Interceptor): Routes {
   const inner = createConnectRouter({
     interceptors: [interceptor],
-    requestGate: refuseEarly,
+    requestGate: refuseFailed,
     acceptCompression: [COMPRESSION],
     jsonOptions: { ignoreUnknownFields: false, alwaysEmitImplicit: true, registry: DETAILS },
   });

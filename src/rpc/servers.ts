@@ -8,9 +8,9 @@ import http2, {
   type Http2ServerResponse,
 } from 'node:http2';
 import https from 'node:https';
-import type { Server } from 'node:net';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { closed, drainAll } from './drain.ts';
 import { type CheckReady, HttpRoutes } from './http-routes.ts';
 import { listen } from './listen.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -43,17 +43,15 @@ export interface Servers {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long the headers of a request, a whole request, and an unused connection may take. */
+/** How long the headers of a request (and a TLS handshake), a whole request, and an unused connection may take. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 75_000;
 const KEEP_ALIVE_MS = 65_000;
 const CHECK_INTERVAL_MS = 5000;
 const MAX_STREAMS_PER_CONNECTION = 512;
+// Bounds headers as well: those that come before the client has acknowledged our settings may be larger than
+// MAX_HEADER_BYTES, but Node counts them here, and resets the streams that go beyond it.
 const MAX_SESSION_MEGABYTES = 16;
-/** Streams that nobody ends themselves (health Watch) get this part of the time to stop. */
-const STREAMS_SHARE = 0.5;
-/** How long connections without a call may take to close by themselves. */
-const LINGER_MS = 250;
 
 /**
  * Opens both ports, or neither.
@@ -106,7 +104,7 @@ function createGrpcServer({ tls }: ServersOptions): Http2Server | Http2SecureSer
   };
   return tls === undefined
     ? http2.createServer(settings)
-    : http2.createSecureServer({ ...settings, ...tlsOptions(tls), allowHTTP1: false });
+    : http2.createSecureServer({ ...settings, ...tlsOptions(tls) });
 }
 
 function createHttpServer({ tls }: ServersOptions): http.Server {
@@ -123,55 +121,10 @@ function createHttpServer({ tls }: ServersOptions): http.Server {
 }
 
 function tlsOptions({ cert, key, clientCa }: NonNullable<ServersOptions['tls']>) {
-  const base = { cert, key, minVersion: 'TLSv1.2' as const };
+  const base = { cert, key, minVersion: 'TLSv1.2' as const, handshakeTimeout: HEADERS_TIMEOUT_MS };
   return clientCa === undefined
     ? base
     : { ...base, ca: clientCa, requestCert: true, rejectUnauthorized: true };
-}
-
-interface Parts {
-  readonly pipeline: Pipeline;
-  readonly routes: HttpRoutes;
-  readonly grpcServer: Http2Server | Http2SecureServer;
-  readonly sessions: Sessions;
-  readonly httpServer: http.Server;
-}
-
-async function drainAll(
-  { pipeline, routes, grpcServer, sessions, httpServer }: Parts,
-  graceMs: number,
-): Promise<void> {
-  pipeline.beginDrain();
-  routes.beginDrain();
-  const bothClosed = Promise.all([closed(grpcServer), closed(httpServer)]);
-  // Watchers of the health are told by now; GOAWAY goes out behind that.
-  setImmediate(() => sessions.close());
-  const streams = setTimeout(() => pipeline.endStreams(), graceMs * STREAMS_SHARE);
-  await inTime(pipeline.idle(), graceMs);
-  clearTimeout(streams);
-  pipeline.endAll();
-  httpServer.closeIdleConnections();
-  // What is left then has asked nothing yet, has not noticed GOAWAY, or does not read its answer.
-  await inTime(bothClosed, LINGER_MS);
-  sessions.destroy();
-  httpServer.closeAllConnections();
-  await bothClosed;
-}
-
-/** Waits for something, but no longer than `ms`. */
-async function inTime(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, over]);
-  clearTimeout(timer);
-}
-
-function closed(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-  });
 }
 
 function address(host: string, port: number): string {

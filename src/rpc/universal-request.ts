@@ -1,12 +1,13 @@
 /** A request in the form that Connect's router takes. */
 
-import type { ContextValues } from '@connectrpc/connect';
+import { createContextValues } from '@connectrpc/connect';
 import {
   createAsyncIterable,
   encodeEnvelope,
   type UniversalServerRequest,
 } from '@connectrpc/connect/protocol';
-import type { Exchange } from './exchange.ts';
+import { callKey } from './call.ts';
+import { type Exchange, exchangeKey } from './exchange.ts';
 import { pathOf } from './node-http.ts';
 import type { Protocol } from './protocol.ts';
 import { joinedValue } from './request-headers.ts';
@@ -22,7 +23,6 @@ export function universalRequest(
   exchange: Exchange,
   protocol: Protocol,
   message: Uint8Array | undefined,
-  contextValues: ContextValues,
 ): UniversalServerRequest {
   const { request } = exchange;
   const streams = message === undefined;
@@ -41,7 +41,7 @@ export function universalRequest(
       ? request.iterator({ destroyOnReturn: false })
       : createAsyncIterable([bodyOf(protocol, message)]),
     signal: exchange.signal,
-    contextValues,
+    contextValues: createContextValues().set(exchangeKey, exchange).set(callKey, exchange.call()),
   };
 }
 

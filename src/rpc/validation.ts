@@ -5,8 +5,8 @@ import { create } from '@bufbuild/protobuf';
 import type { Path } from '@bufbuild/protobuf/reflect';
 import { createValidator } from '@bufbuild/protovalidate';
 import { Failure, invalidFields, type Violation } from '../domain/failure.ts';
+import { MAX_VIOLATIONS } from './errors.ts';
 
-const MAX_VIOLATIONS = 20;
 // A key of a map is the caller's own text, and might be a secret in the wrong place.
 const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
 
@@ -26,7 +26,7 @@ function matches(pattern: string, text: string): boolean {
 const validator = createValidator({ regexMatch: matches });
 
 /**
- * What a message breaks of its schema's rules; empty where nothing. At most 20, whatever the message is. Items that the
+ * What a message breaks of its schema's rules; empty where nothing. At most MAX_VIOLATIONS, whatever the message is. Items that the
  * schema leaves to themselves (those of VerifyBatch) are judged by calling this for each.
  */
 export function validateMessage<Desc extends DescMessage>(
@@ -48,8 +48,8 @@ export function assertValid<Desc extends DescMessage>(schema: Desc, message: Mes
   if (violations.length > 0) throw invalidMessage(violations);
 }
 
-/** The refusal for violations of a schema's rules. */
-export function invalidMessage(violations: readonly Violation[]): Failure {
+// A rule of the message as a whole has no field to name.
+function invalidMessage(violations: readonly Violation[]): Failure {
   const [first] = violations;
   if (first?.field !== '') return invalidFields(violations);
   return new Failure('invalid', 'INVALID_FIELD', first.description, { violations });

@@ -11,8 +11,9 @@ export interface Verdict {
   readonly keyId?: string | undefined;
   /** With `error`: the reason that the caller was given. */
   readonly reason?: string | undefined;
-  /** INTERNAL only: the id that the caller was given, and what really happened. */
+  /** INTERNAL only: the id that the caller was given. */
   readonly errorId?: string | undefined;
+  /** With `error`: what really happened, where that is known. */
   readonly unexpected?: unknown;
 }
 
@@ -37,8 +38,9 @@ export interface CallRecord {
   /** It asked about tokens, so GATEHOUSE_LOG_VERIFY says which lines it gets. */
   readonly judgesTokens: boolean;
   readonly verdicts: readonly Verdict[];
-  /** INTERNAL only: what the caller was told, and what really happened. */
+  /** INTERNAL only: the id that the caller was given. */
   readonly errorId: string | undefined;
+  /** What really happened, such as the store's own error; undefined where the code and the reason say it all. */
   readonly error: unknown;
 }
 
@@ -54,27 +56,21 @@ export class CallLog {
 
   write(record: CallRecord): void {
     const fields = fieldsOf(record);
-    if (record.errorId !== undefined) {
-      this.#writeUnexpected(fields, record.errorId, record.error);
-    } else if (record.judgesTokens) {
-      this.#writeVerdicts(fields, record);
-    } else {
-      this.#log[levelOf(record.code)](fields, 'call');
-    }
+    if (record.errorId !== undefined) this.#writeInternal(fields, record.errorId);
+    else if (!record.judgesTokens) this.#log[levelOf(record.code)](fields, 'call');
+    else if (record.code !== 'OK') this.#verifyLog.write(fields, true);
+    else for (const verdict of record.verdicts) this.#writeVerdict(fields, verdict);
   }
 
   // Whatever the settings say: a caller was given this id to ask about.
-  #writeUnexpected(fields: object, errorId: string, error: unknown): void {
-    this.#log.error({ ...fields, error_id: errorId, err: error }, 'call failed');
+  #writeInternal(fields: object, errorId: string): void {
+    this.#log.error({ ...fields, error_id: errorId }, 'call failed');
   }
 
-  #writeVerdicts(fields: object, record: CallRecord): void {
-    if (record.code !== 'OK') return this.#verifyLog.write(fields, true);
-    for (const { keyspace, status, keyId, reason, errorId, unexpected } of record.verdicts) {
-      const line = { ...fields, keyspace, key_id: keyId, status, reason };
-      if (errorId !== undefined) this.#writeUnexpected(line, errorId, unexpected);
-      else this.#verifyLog.write(line, status !== 'valid');
-    }
+  #writeVerdict(fields: object, { keyspace, status, keyId, reason, errorId, unexpected }: Verdict): void {
+    const line = { ...fields, keyspace, key_id: keyId, status, reason, err: unexpected };
+    if (errorId !== undefined) this.#writeInternal(line, errorId);
+    else this.#verifyLog.write(line, status !== 'valid');
   }
 }
 
@@ -91,6 +87,7 @@ function fieldsOf(record: CallRecord): object {
     key_id: record.keyId,
     keyspace: record.keyspace,
     count: record.count,
+    err: record.error,
   };
 }
 

@@ -18,14 +18,14 @@ export interface CallMeasure {
 }
 
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new Registry();
   readonly #keyspaces = new Set<string>();
 
   readonly #requests = new Counter({
     name: 'gatehouse_rpc_requests_total',
     help: 'Calls answered, by service, method and gRPC code',
     labelNames: ['service', 'method', 'code'] as const,
-    registers: [this.registry],
+    registers: [this.#registry],
   });
 
   readonly #duration = new Histogram({
@@ -33,25 +33,25 @@ export class Metrics {
     help: 'Time from the first byte of a call to the last byte of its answer',
     labelNames: ['service', 'method'] as const,
     buckets: BUCKETS,
-    registers: [this.registry],
+    registers: [this.#registry],
   });
 
   readonly #verdicts = new Counter({
     name: 'gatehouse_verify_total',
     help: 'Tokens judged, by keyspace (empty where none was found) and status',
     labelNames: ['keyspace', 'status'] as const,
-    registers: [this.registry],
+    registers: [this.#registry],
   });
 
   readonly #inFlight = new Gauge({
     name: 'gatehouse_rpc_in_flight',
     help: 'Calls under way, streams included',
-    registers: [this.registry],
+    registers: [this.#registry],
   });
 
   /** @param processMetrics add prom-client's own: CPU, memory, event loop. */
   constructor({ processMetrics = true }: { readonly processMetrics?: boolean } = {}) {
-    if (processMetrics) collectDefaultMetrics({ register: this.registry });
+    if (processMetrics) collectDefaultMetrics({ register: this.#registry });
   }
 
   callStarted(): void {
@@ -78,11 +78,11 @@ export class Metrics {
   }
 
   get contentType(): string {
-    return this.registry.contentType;
+    return this.#registry.contentType;
   }
 
   /** Prometheus' text format. */
   text(): Promise<string> {
-    return this.registry.metrics();
+    return this.#registry.metrics();
   }
 }

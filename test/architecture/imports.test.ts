@@ -1,4 +1,5 @@
-// The arrows of docs/architecture.md: imports run downwards only, and each driver is named in one place.
+// The arrows of docs/architecture.md: imports run downwards only and in no circle, and each driver is named in one
+// place.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, posix } from 'node:path';
@@ -86,7 +87,41 @@ test('src keeps to the arrows', () => {
   expect(files.flatMap((file) => violations(file, readFileSync(`${SRC}/${file}`, 'utf8')))).toEqual([]);
 });
 
+/** The files of the first circle of imports, types included; empty where there is none. */
+function circle(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const search = (file: string, way: readonly string[]): string[] => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return [];
+    for (const next of imports.get(file) ?? []) {
+      const found = search(next, [...way, file]);
+      if (found.length > 0) return found;
+    }
+    done.add(file);
+    return [];
+  };
+  for (const file of imports.keys()) {
+    const found = search(file, []);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+test('no files of src import each other in a circle', () => {
+  const importsOf = (file: string) =>
+    [...readFileSync(`${SRC}/${file}`, 'utf8').matchAll(IMPORT)]
+      .map(([, name = '']) => name)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => posix.join(posix.dirname(file), name));
+  expect(circle(new Map(files.map((file) => [file, importsOf(file)])))).toEqual([]);
+});
+
 describe('the test sees', () => {
+  test('a circle', () => {
+    const imports = { a: ['b', 'c'], b: ['c'], c: ['d'], d: ['b'] };
+    expect(circle(new Map(Object.entries(imports)))).toEqual(['b', 'c', 'd', 'b']);
+  });
+
   test.each([
     [
       'an arrow upwards',

@@ -68,8 +68,8 @@ describe('a command line that is wrong ends with 1 and one line', () => {
     [['keys', 'list', '--owner', 'user'], /It must be kind:id/],
     [['keys', 'list', '--timeout', '10'], /It must be a duration such as/],
     [['keys', 'list', '--server', 'ftp://x', '--key', KEY], /an address must be host:port/],
-    [['keys', 'list', '--key-file', '/no/such/file'], /\/no\/such\/file: cannot be read/],
-    [['keys', 'list', '--key', KEY, '--ca', '/no/such/file'], /\/no\/such\/file: cannot be read/],
+    [['keys', 'list', '--key-file', '/no/such/file'], /\/no\/such\/file: there is no such file/],
+    [['keys', 'list', '--key', KEY, '--ca', '/no/such/file'], /\/no\/such\/file: there is no such file/],
     [['keys', 'list', '--key', KEY, '--key-file', 'x'], /both given/],
     [['\u001b[31mred'], /unknown command '\\u001b\[31mred'/],
   ])('%j', async (args, message) => {

@@ -129,12 +129,6 @@ describe('an error', () => {
     expect((await failure(client.getKey({ id: 'key_1' }))).message).toBe(text);
   });
 
-  test('without details keeps its reserved characters', async () => {
-    const client = await clientOf(failing(status.NOT_FOUND, encodeURIComponent('key "a/b", 2+2=4')));
-    const error = await failure(client.getKey({ id: 'key_1' }));
-    expect(decodeURI(error.message)).toBe('key "a/b", 2+2=4');
-  });
-
   test('stands without details that are no Status', async () => {
     const metadata = new Metadata();
     metadata.set('grpc-status-details-bin', Buffer.from([0xff, 0xff, 0xff]));

@@ -38,6 +38,16 @@ describe.each(WAYS)('calls in $protocol over $over', (way) => {
     });
   });
 
+  test('the cause of an outage is in the log, and not in the answer', async () => {
+    const { answer } = await call(rig, way, GET_KEY, get('key_outage'), { token: GOOD_KEY });
+    expect(`${JSON.stringify(answer)}${answer.body}`).not.toContain('disk');
+    expect(await rig.line(answer.headers['x-request-id'] ?? '')).toMatchObject({
+      level: 'warn',
+      reason: 'STORE_UNAVAILABLE',
+      err: { message: 'disk I/O error' },
+    });
+  });
+
   test('a handler that hangs is answered DEADLINE_EXCEEDED in time', async () => {
     const began = performance.now();
     const timeout = way.protocol === 'connect' ? '150' : '150m';

@@ -137,6 +137,7 @@ const BEHAVIOURS: Readonly<
   key_outage: () => {
     throw new Failure('unavailable', 'STORE_UNAVAILABLE', 'the store cannot answer now', {
       retryAfterMs: 1500,
+      cause: new Error('disk I/O error'),
     });
   },
   key_boom: () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -155,7 +155,8 @@ describe('opening the ports', () => {
   });
 });
 
-test('with TLS both ports speak it, and with a client authority they want a certificate', async () => {
+/** A key, and a certificate of its own making. */
+function selfSigned() {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-tls-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
@@ -169,7 +170,11 @@ test('with TLS both ports speak it, and with a client authority they want a cert
   );
   const tls = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
   rmSync(folder, { recursive: true });
+  return tls;
+}
 
+test('with TLS both ports speak it, and with a client authority they want a certificate', async () => {
+  const tls = selfSigned();
   const rig = await startRig({ tls });
   const keys = createGrpcClient(KeyService, `https://${rig.grpcAddress}`, {
     token: GOOD_KEY,
@@ -184,6 +189,24 @@ test('with TLS both ports speak it, and with a client authority they want a cert
   await expect(statusOf(strict, { ca: tls.cert })).rejects.toThrow();
   expect(await statusOf(strict, { ca: tls.cert, cert: tls.cert, key: tls.key })).toBe(200);
   await strict.drain(1000);
+});
+
+test("the image's HEALTHCHECK finds a server alive without TLS, with it, and with a client authority", async () => {
+  const dockerfile = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+  const [, command = '[]'] = /^HEALTHCHECK .*? CMD (.*)$/m.exec(dockerfile) ?? [];
+  const [, ...args]: string[] = JSON.parse(command);
+  const exitCode = (port: number, withTls: boolean) =>
+    new Promise((resolve) => {
+      const env = { GATEHOUSE_HTTP_PORT: String(port), GATEHOUSE_TLS_CERT: withTls ? 'cert.pem' : '' };
+      execFile(process.execPath, args, { env }).once('exit', resolve);
+    });
+  const tls = selfSigned();
+  for (const setting of [undefined, tls, { ...tls, clientCa: tls.cert }]) {
+    const rig = await startRig({ tls: setting });
+    expect(await exitCode(rig.httpPort, setting !== undefined)).toBe(0);
+    await rig.drain(1000);
+    expect(await exitCode(rig.httpPort, setting !== undefined)).toBe(1);
+  }
 });
 
 function statusOf(rig: Rig, tls: https.RequestOptions): Promise<number | undefined> {
