@@ -11,9 +11,7 @@ export interface CallNotes {
   keyId?: string | undefined;
   /** Id of an existing keyspace that the call is about. */
   keyspace?: string | undefined;
-  /** Verify: the VerifyStatus of the answer. */
-  verifyStatus?: string | undefined;
-  /** VerifyBatch: one for each item. */
+  /** Verify and VerifyBatch: one for each token, in order. */
   verdicts?: readonly Verdict[] | undefined;
   /** How many things a call over several was about. */
   count?: number | undefined;

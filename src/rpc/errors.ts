@@ -34,7 +34,7 @@ export interface Outcome {
   /** INTERNAL only: the id that the client was given. */
   readonly errorId?: string;
   /** What really happened, for the log alone: with INTERNAL the error itself, else the cause of the failure, if any. */
-  readonly unexpected?: unknown;
+  readonly cause?: unknown;
 }
 
 type Details = NonNullable<ConstructorParameters<typeof ConnectError>[3]>;
@@ -58,7 +58,7 @@ function ofFailure(failure: Failure): Outcome {
   if (failure.violations.length > 0) details.push(badRequest(failure.violations));
   if (retryMs !== undefined) details.push(retryInfo(retryMs));
   const error = connectError(failure.message, code, details);
-  return { error, reason: failure.reason, unexpected: failure.cause };
+  return { error, reason: failure.reason, cause: failure.cause };
 }
 
 function defaultRetryMs(code: Code): number | undefined {
@@ -76,11 +76,11 @@ function ofConnectError(error: ConnectError): Outcome {
   return { error: connectError(error.rawMessage, error.code, [errorInfo(reason)]), reason };
 }
 
-function ofUnexpected(unexpected: unknown): Outcome {
+function ofUnexpected(cause: unknown): Outcome {
   const errorId = `err_${randomBytes(10).toString('hex')}`;
   const details = [errorInfo('INTERNAL', { error_id: errorId })];
   const error = connectError(`something went wrong here, error id ${errorId}`, Code.Internal, details);
-  return { error, reason: 'INTERNAL', errorId, unexpected };
+  return { error, reason: 'INTERNAL', errorId, cause };
 }
 
 /** The client went away. */

@@ -2,7 +2,7 @@
 
 import { createContextKey } from '@connectrpc/connect';
 import type { Caller } from '../domain/caller.ts';
-import type { CallRecord, Verdict } from '../telemetry/call-log.ts';
+import type { CallRecord } from '../telemetry/call-log.ts';
 import type { Call, CallNotes } from './call.ts';
 import { deadlineExceeded, orAborted } from './deadline.ts';
 import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
@@ -128,14 +128,9 @@ export class Exchange {
       keyspace: this.#notes.keyspace,
       count: this.#notes.count,
       judgesTokens: this.policy.judgesTokens,
-      verdicts: verdictsOf(this.#notes),
+      verdicts: this.#notes.verdicts ?? [],
       errorId: outcome?.errorId,
-      error: outcome?.unexpected,
+      error: outcome?.cause,
     };
   }
-}
-
-function verdictsOf({ verdicts, verifyStatus, keyspace, keyId }: CallNotes): readonly Verdict[] {
-  if (verdicts !== undefined) return verdicts;
-  return verifyStatus === undefined ? [] : [{ status: verifyStatus, keyspace, keyId }];
 }

@@ -14,7 +14,7 @@ export interface Verdict {
   /** INTERNAL only: the id that the caller was given. */
   readonly errorId?: string | undefined;
   /** With `error`: what really happened, where that is known. */
-  readonly unexpected?: unknown;
+  readonly cause?: unknown;
 }
 
 /** One finished call, in fields that are safe to log. */
@@ -67,8 +67,8 @@ export class CallLog {
     this.#log.error({ ...fields, error_id: errorId }, 'call failed');
   }
 
-  #writeVerdict(fields: object, { keyspace, status, keyId, reason, errorId, unexpected }: Verdict): void {
-    const line = { ...fields, keyspace, key_id: keyId, status, reason, err: unexpected };
+  #writeVerdict(fields: object, { keyspace, status, keyId, reason, errorId, cause }: Verdict): void {
+    const line = { ...fields, keyspace, key_id: keyId, status, reason, err: cause };
     if (errorId !== undefined) this.#writeInternal(line, errorId);
     else this.#verifyLog.write(line, status !== 'valid');
   }

@@ -172,7 +172,7 @@ function fakeServices(router: ConnectRouter, calls: Call[], gate: Promise<void>)
       const call = callOf(context);
       calls.push(call);
       const status = token === 'good' ? 'valid' : 'revoked';
-      Object.assign(call.notes, { verifyStatus: status, keyspace: 'acme', keyId: 'key_1' });
+      call.notes.verdicts = [{ status, keyspace: 'acme', keyId: 'key_1' }];
       return {
         valid: token === 'good',
         status: token === 'good' ? VerifyStatus.VALID : VerifyStatus.REVOKED,

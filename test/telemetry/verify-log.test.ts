@@ -97,7 +97,7 @@ describe('GATEHOUSE_LOG_VERIFY', () => {
     });
     callLog.write({
       ...RECORD,
-      verdicts: [{ status: 'error', errorId: 'err_2', unexpected: new Error('too') }],
+      verdicts: [{ status: 'error', errorId: 'err_2', cause: new Error('too') }],
     });
     expect(lines).toMatchObject([
       { error_id: 'err_1', err: { message: 'why' } },

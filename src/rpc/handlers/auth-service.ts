@@ -1,9 +1,10 @@
 /** AuthService: from questions to the verifier and back. */
 
 import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { isManager } from '../../domain/caller.ts';
-import { Failure, invalidFields } from '../../domain/failure.ts';
+import { Failure } from '../../domain/failure.ts';
 import type { Key } from '../../domain/key.ts';
 import {
   type ManagementPermission,
@@ -33,8 +34,7 @@ import type { Verdict } from '../../telemetry/call-log.ts';
 import type { Verifier, VerifyAnswer } from '../../verification/verifier.ts';
 import { type Call, callOf } from '../call.ts';
 import { outcomeOf } from '../errors.ts';
-import { validateMessage } from '../validation.ts';
-import { durationMessage } from './duration.ts';
+import { assertValid } from '../validation.ts';
 import { optionalField, ownerMessage, ownerOf, timeField } from './key-message.ts';
 import { refuseNotOffered } from './not-offered.ts';
 import { statusMessage } from './status-message.ts';
@@ -65,11 +65,7 @@ export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthSe
     async verify(request, context) {
       const call = callOf(context);
       const { response, verdict } = await answer(parts, call, request);
-      Object.assign(call.notes, {
-        verifyStatus: verdict.status,
-        keyspace: verdict.keyspace,
-        keyId: verdict.keyId,
-      });
+      call.notes.verdicts = [verdict];
       return response;
     },
 
@@ -89,16 +85,15 @@ async function resultOf(
   request: VerifyRequest,
 ): Promise<{ readonly result: VerifyResult; readonly verdict: Verdict }> {
   try {
-    const violations = validateMessage(VerifyRequestSchema, request);
-    if (violations.length > 0) throw invalidFields(violations);
+    assertValid(VerifyRequestSchema, request);
     const { response, verdict } = await answer(parts, call, request);
     return { result: create(VerifyResultSchema, { result: { case: 'response', value: response } }), verdict };
   } catch (error) {
     const outcome = outcomeOf(error);
-    const { reason, errorId, unexpected } = outcome;
+    const { reason, errorId, cause } = outcome;
     return {
       result: create(VerifyResultSchema, { result: { case: 'error', value: statusMessage(outcome) } }),
-      verdict: { status: 'error', reason, errorId, unexpected },
+      verdict: { status: 'error', reason, errorId, cause },
     };
   }
 }
@@ -172,8 +167,8 @@ function responseOf(answered: VerifyAnswer): VerifyResponse {
     ...(key === undefined ? {} : { principal: principalOf(key) }),
     revision: BigInt(key?.revision ?? 0),
     // The only process over its store reads every record as it is now.
-    recordAge: durationMessage(0),
-    cacheableFor: durationMessage(0),
+    recordAge: durationFromMs(0),
+    cacheableFor: durationFromMs(0),
     missingPermissions: [...answered.missingPermissions],
     checks: answered.checks.map((check) => create(CheckSchema, check)),
   });

@@ -1,7 +1,7 @@
 /** KeyService: from messages to the operations in `keys/` and back. */
 
 import { create, toBinary } from '@bufbuild/protobuf';
-import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { durationMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
 import { KeySchema } from '../../gen/gatehouse/v1/key_pb.js';
@@ -26,7 +26,6 @@ import { revokeKey } from '../../keys/revoke.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
 import { originOf, requireCaller } from './caller.ts';
-import { durationMilliseconds } from './duration.ts';
 import { keyMessage, optionalField, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
 import { KEY_PATHS_NOT_OFFERED, notOffered, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
 
@@ -126,7 +125,7 @@ function keyRequest(request: CreateKeyRequest): KeyRequest {
 function expiryOf(expiry: CreateKeyRequest['expiry']): Expiry | undefined {
   switch (expiry.case) {
     case 'ttl':
-      return { kind: 'ttl', ttl: durationMilliseconds(expiry.value) };
+      return { kind: 'ttl', ttl: durationMs(expiry.value) };
     case 'expireTime':
       return { kind: 'at', time: timestampMs(expiry.value) };
     case 'neverExpires':

@@ -1,7 +1,7 @@
 /** Keyspaces between the contract's messages and the domain's records. */
 
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { HashAlgorithm } from '../../domain/digest.ts';
 import { type Keyspace, largestDisplayLength } from '../../domain/keyspace.ts';
 import type { Alphabet } from '../../domain/token.ts';
@@ -13,7 +13,6 @@ import {
   SelfServiceCaller,
 } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import type { KeyspaceDraft } from '../../keys/keyspaces.ts';
-import { durationMessage, durationMilliseconds } from './duration.ts';
 import { optionalField } from './key-message.ts';
 import { notOffered } from './not-offered.ts';
 
@@ -41,8 +40,8 @@ export function keyspaceMessage(keyspace: Keyspace): KeyspaceMessage {
     checksum: keyspace.checksum,
     hash: HASHES[keyspace.hash],
     displayLength: keyspace.displayLength,
-    ...(defaultTtl === undefined ? {} : { defaultTtl: durationMessage(defaultTtl) }),
-    ...(maxTtl === undefined ? {} : { maxTtl: durationMessage(maxTtl) }),
+    ...(defaultTtl === undefined ? {} : { defaultTtl: durationFromMs(defaultTtl) }),
+    ...(maxTtl === undefined ? {} : { maxTtl: durationFromMs(maxTtl) }),
     keyDefaults: {
       metadata: { ...keyspace.keyDefaults.metadata },
       permissions: [...keyspace.keyDefaults.permissions],
@@ -83,8 +82,8 @@ function policyOf(
       message.displayLength === 0
         ? Math.min(DEFAULT_DISPLAY_LENGTH, largestDisplayLength(format))
         : message.displayLength,
-    ...optionalField('defaultTtl', message.defaultTtl && durationMilliseconds(message.defaultTtl)),
-    ...optionalField('maxTtl', message.maxTtl && durationMilliseconds(message.maxTtl)),
+    ...optionalField('defaultTtl', message.defaultTtl && durationMs(message.defaultTtl)),
+    ...optionalField('maxTtl', message.maxTtl && durationMs(message.maxTtl)),
     keyDefaults: {
       metadata: message.keyDefaults?.metadata ?? {},
       permissions: message.keyDefaults?.permissions ?? [],
