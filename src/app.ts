@@ -25,9 +25,8 @@ import { Secrets } from './verification/secrets.ts';
 import { UsageRecorder } from './verification/usage.ts';
 import { Verifier } from './verification/verifier.ts';
 
-/** Records kept in memory: about 100 MiB when full. */
-const CACHED_SECRETS = 100_000;
-const CACHED_KEYS = 100_000;
+/** Characters of records kept in memory: a hundred thousand keys of the usual size. */
+const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000 };
 /** How long calls that run may go on when the service stops. */
 const GRACE_MS = 10_000;
 
@@ -59,19 +58,20 @@ export async function startApp(settings: Settings): Promise<App> {
 
 async function startOver(store: KeyStore, settings: Settings, log: Log): Promise<App> {
   const now = Date.now;
-  const cached = new CachedKeyStore(store, { secrets: CACHED_SECRETS, keys: CACHED_KEYS });
-  const changes = new Changes(cached, now, (err) => log.warn({ err }, 'an audit event is left pending'));
+  const cached = new CachedKeyStore(store, CACHE_SIZES);
+  const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
+  const changes = new Changes(cached, now, onUnpublished);
   const secrets = new Secrets(settings.peppers);
   const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
   const verifier = new Verifier({ cached, record: store, secrets, usage, now });
   const parts: Parts = { store, changes, secrets, usage, verifier, now };
 
-  await publishPending(cached, now());
+  await publishPending(cached, now(), onUnpublished);
   await ensureKeyspaces(parts);
   await requirePeppers(store, settings, now());
-  const roots = await ensureRoot(parts, settings.rootKey);
 
   const metrics = new Metrics();
+  watch(metrics, cached, usage);
   const verifyLog = new VerifyLog({
     log,
     mode: settings.logVerify,
@@ -98,13 +98,16 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
     tls: settings.tls,
-    checkReady: async () => ((await canAnswer(store)) ? [] : ['store']),
+    checkReady: async () => ((await canAnswer(store, log)) ? [] : ['store']),
     metrics,
     log,
   });
-  const sweep = new PendingSweep(cached, now, (err) =>
-    log.warn({ err }, 'pending events are not published yet'),
-  );
+  // After the ports, so that a start which fails at them has not used up the one print of the root key.
+  const roots = await ensureRoot(parts, settings.rootKey).catch(async (error: unknown) => {
+    await servers.drain(0);
+    throw error;
+  });
+  const sweep = new PendingSweep(cached, now, onUnpublished);
   log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
 
   return {
@@ -138,11 +141,29 @@ async function requirePeppers(store: KeyStore, { peppers }: Settings, now: numbe
   }
 }
 
-async function canAnswer(store: KeyStore): Promise<boolean> {
+/** What is counted where it happens, for whoever scrapes it. */
+function watch(metrics: Metrics, { keys, secrets, keyspaces }: CachedKeyStore, usage: UsageRecorder): void {
+  const records = { key: keys, secret: secrets, keyspace: keyspaces };
+  const counted = (field: 'hits' | 'misses') => () =>
+    Object.fromEntries(Object.entries(records).map(([record, cache]) => [record, cache[field]]));
+  metrics.watch('gatehouse_cache_hits_total', 'Records answered from memory', 'record', counted('hits'));
+  metrics.watch('gatehouse_cache_misses_total', 'Records read from the store', 'record', counted('misses'));
+  metrics.watch(
+    'gatehouse_usage_dropped_total',
+    'Uses not counted: the store was away too long',
+    'reason',
+    () => ({
+      store_unavailable: usage.dropped,
+    }),
+  );
+}
+
+async function canAnswer(store: KeyStore, log: Log): Promise<boolean> {
   try {
     await store.ping();
     return true;
-  } catch {
+  } catch (err) {
+    log.warn({ err }, 'the store is not ready');
     return false;
   }
 }

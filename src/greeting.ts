@@ -43,7 +43,7 @@ function firstSteps(base: string, rootKey: string): string[] {
   ];
 }
 
-function warnings({ host, tls, rootKey }: Settings, roots: App['roots']): string[] {
+function warnings({ host, tls }: Settings, roots: App['roots']): string[] {
   const found: string[] = [];
   if (tls === undefined && !isLoopback(host)) {
     found.push(
@@ -52,8 +52,10 @@ function warnings({ host, tls, rootKey }: Settings, roots: App['roots']): string
   }
   if (roots.settingRevoked)
     found.push('the key in GATEHOUSE_ROOT_KEY was revoked and stays so; set a new one.');
-  if (roots.live === 0 && rootKey === undefined) {
-    found.push('no root key lives; set GATEHOUSE_ROOT_KEY (`gatehouse root-key` mints one) to add one.');
+  if (roots.live === 0 && !roots.settingRevoked) {
+    found.push(
+      'no root key can be used; set GATEHOUSE_ROOT_KEY to a new one (`gatehouse root-key` mints it).',
+    );
   }
   return found;
 }

@@ -1,6 +1,7 @@
 /** The only reader of the environment. */
 
 import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { makePepper, type Pepper } from './domain/digest.ts';
 
 export type VerifyLogging = 'refused' | 'all' | 'none';
@@ -91,10 +92,11 @@ export function readSettings(env: Environment = process.env): Settings {
 // A misspelt setting would be a capability that is silently off.
 function refuseUnknown(env: Environment): void {
   for (const name of Object.keys(env)) {
-    if (isNotYet(name) && text(env, name) !== undefined) {
+    if (text(env, name) === undefined) continue;
+    if (isNotYet(name)) {
       throw new BadSetting(`${name} is set, but this version does not have it yet; unset it`);
     }
-    if (name.startsWith('GATEHOUSE_') && !KNOWN.includes(name) && !isNotYet(name) && !isForTests(name)) {
+    if (name.startsWith('GATEHOUSE_') && !KNOWN.includes(name) && !isOfKubernetes(name, env[name])) {
       throw new BadSetting(`${name} is not a setting; known are ${KNOWN.join(', ')}`);
     }
   }
@@ -108,8 +110,11 @@ function isNotYet(name: string): boolean {
   return NOT_YET.includes(name.replace(/_FILE$/, '')) || name.startsWith('GATEHOUSE_SESSION_SECRET_');
 }
 
-function isForTests(name: string): boolean {
-  return name.startsWith('GATEHOUSE_TEST_');
+/** What Kubernetes puts into every container beside a Service that is named `gatehouse`. */
+function isOfKubernetes(name: string, value: string | undefined): boolean {
+  return (
+    /^GATEHOUSE_(SERVICE|PORT)_/.test(name) || (name === 'GATEHOUSE_PORT' && /^(tcp|udp):/.test(value ?? ''))
+  );
 }
 
 /** An empty value is no value: that is how compose files and shells say "unset". */
@@ -189,9 +194,25 @@ function tls(env: Environment): TlsSettings | undefined {
   if (cert === undefined || key === undefined) {
     throw new BadSetting('GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY must be set together, each a PEM file');
   }
-  return {
+  const files = {
     cert: readText('GATEHOUSE_TLS_CERT', cert),
     key: readText('GATEHOUSE_TLS_KEY', key),
     ...(clientCa === undefined ? {} : { clientCa: readText('GATEHOUSE_TLS_CLIENT_CA', clientCa) }),
   };
+  requirePem('GATEHOUSE_TLS_CERT', 'a certificate', { cert: files.cert });
+  requirePem('GATEHOUSE_TLS_KEY', 'the private key of GATEHOUSE_TLS_CERT', {
+    cert: files.cert,
+    key: files.key,
+  });
+  if (files.clientCa !== undefined)
+    requirePem('GATEHOUSE_TLS_CLIENT_CA', 'a certificate', { ca: files.clientCa });
+  return files;
+}
+
+function requirePem(name: string, what: string, parts: SecureContextOptions): void {
+  try {
+    createSecureContext(parts);
+  } catch {
+    throw new BadSetting(`${name} must name a PEM file with ${what}`);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * The one way in which a record changes: read it from the system of record, change it, write it by
+ * The one way in which a record changes: read it, change it, write it by
  * compare-and-set with its audit event inside, publish the event, say how far the change has spread.
  * No caller writes to the store or empties a cache by itself.
  */
@@ -38,13 +38,15 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
 }
 
-// With n writers of one record each round has one winner; past this many the caller may decide.
+// Only other processes can win here, and of n of them each round has one winner.
 const MAX_ATTEMPTS = 8;
 
 export class Changes {
   readonly #store: KeyStore;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
+  /** The last change of each record that this process has under way; the next one waits for it. */
+  readonly #tails = new Map<string, Promise<unknown>>();
 
   /** @param onUnpublished told when an event stays pending; the sweep (pending.ts) publishes it later. */
   constructor(store: KeyStore, now: () => number, onUnpublished: (error: unknown) => void) {
@@ -81,12 +83,15 @@ export class Changes {
     edit: Edit<Key>,
     options: ChangeOptions<Key>,
   ): Promise<Changed<Key> | undefined> {
-    return this.#change(
-      { kind: 'key', id },
-      () => this.#store.getKey(id),
-      (next) => this.#store.replaceKey(next),
-      edit,
-      options,
+    const target = { kind: 'key', id } as const;
+    return this.#inTurn(target, () =>
+      this.#change(
+        target,
+        () => this.#store.getKey(id),
+        (next) => this.#store.replaceKey(next),
+        edit,
+        options,
+      ),
     );
   }
 
@@ -96,13 +101,31 @@ export class Changes {
     edit: Edit<Keyspace>,
     options: ChangeOptions<Keyspace>,
   ): Promise<Changed<Keyspace> | undefined> {
-    return this.#change(
-      { kind: 'keyspace', id },
-      async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
-      (next) => this.#store.replaceKeyspace(next),
-      edit,
-      options,
+    const target = { kind: 'keyspace', id } as const;
+    return this.#inTurn(target, () =>
+      this.#change(
+        target,
+        async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
+        (next) => this.#store.replaceKeyspace(next),
+        edit,
+        options,
+      ),
     );
+  }
+
+  /**
+   * One change of a record at a time: else a flood of small changes by the holder of a key could keep its revocation
+   * from ever winning the compare-and-set.
+   */
+  async #inTurn<T>({ kind, id }: UnpublishedRecord, change: () => Promise<T>): Promise<T> {
+    const name = `${kind} ${id}`;
+    const turn = (this.#tails.get(name) ?? Promise.resolve()).then(change, change);
+    this.#tails.set(name, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#tails.get(name) === turn) this.#tails.delete(name);
+    }
   }
 
   async #change<R extends (Key | Keyspace) & { readonly updateTime: number }>(

@@ -4,21 +4,21 @@ import type { KeyStore } from '../storage/key-store.ts';
 
 /** A change younger than this may still be at work. */
 const GRACE_MS = 2000;
-const BATCH = 100;
+const BATCH = 1000;
 
 /**
- * Publishes the events that were left pending.
+ * Publishes the events that were left pending, at most a batch of them.
  *
  * @param before milliseconds since 1970; records written later are left alone.
- * @returns how many records were finished.
+ * @param onError told of a record whose events could not be published; the others are, and the next sweep tries again.
  */
-export async function publishPending(store: KeyStore, before: number): Promise<number> {
-  let finished = 0;
-  for (;;) {
-    const records = await store.listUnpublished(before, BATCH);
-    for (const record of records) await store.publishEvents(record);
-    finished += records.length;
-    if (records.length < BATCH) return finished;
+export async function publishPending(
+  store: KeyStore,
+  before: number,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  for (const record of await store.listUnpublished(before, BATCH)) {
+    await store.publishEvents(record).catch(onError);
   }
 }
 
@@ -30,8 +30,8 @@ export class PendingSweep {
   constructor(store: KeyStore, now: () => number, onError: (error: unknown) => void) {
     this.#timer = setInterval(() => {
       this.#running = this.#running
-        .then(() => publishPending(store, now() - GRACE_MS))
-        .then(() => undefined, onError);
+        .then(() => publishPending(store, now() - GRACE_MS, onError))
+        .catch(onError);
     }, GRACE_MS);
     this.#timer.unref();
   }

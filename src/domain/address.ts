@@ -18,11 +18,6 @@ function parseAddress(text: string): Address | undefined {
   return ipaddr.process(text);
 }
 
-/** Whether the text is an IPv4 or IPv6 address, without a zone. */
-export function isAddress(text: string): boolean {
-  return parseAddress(text) !== undefined;
-}
-
 function parseNetwork(text: string): Network | undefined {
   const [host = '', length, ...rest] = text.split('/');
   const address = parseAddress(host);

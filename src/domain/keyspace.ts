@@ -37,7 +37,10 @@ export interface Keyspace extends ChangeableRecord, TokenFormat {
 /** The record that rules spanning keyspaces are checked and set in, by compare-and-set. */
 export interface Registry {
   readonly revision: number;
-  /** Prefix of each keyspace by its id, reserved before the keyspace is written. */
+  /**
+   * The id of the keyspace that each prefix is reserved for, before the keyspace is written. Only ever added to: one
+   * that was reserved in vain (a crash, a lost race) stays that id's.
+   */
   readonly prefixes: Readonly<Record<string, string>>;
   /** 32 random bytes in base64url; page tokens carry a MAC under it. */
   readonly macKey: string;
@@ -76,12 +79,12 @@ export function keyspaceViolations(keyspace: Keyspace): Violation[] {
       field: 'keyspace.secret_length',
       description: `gives ${bits} bits of entropy; at least ${MIN_SECRET_BITS} are needed, which is ${least} characters`,
     });
-  } else if (hiddenBits(keyspace, keyspace.displayLength) < MIN_HIDDEN_BITS) {
+  } else if (hiddenBits(shortestSecret(keyspace), keyspace.displayLength) < MIN_HIDDEN_BITS) {
     const part =
       keyspace.hash === 'argon2id' ? `(ARGON2ID stores the first ${LOCATOR_LENGTH} characters) ` : '';
     found.push({
       field: 'keyspace.display_length',
-      description: `leaves ${Math.floor(hiddenBits(keyspace, keyspace.displayLength))} bits hidden ${part}where at least ${MIN_HIDDEN_BITS} must stay hidden; show fewer characters or make the secret longer`,
+      description: `leaves ${Math.floor(hiddenBits(shortestSecret(keyspace), keyspace.displayLength))} bits hidden ${part}where at least ${MIN_HIDDEN_BITS} must stay hidden; show fewer characters or make the secret longer`,
     });
   }
   if (keyspace.displayLength < keyspace.prefix.length) {
@@ -100,27 +103,20 @@ export function keyspaceViolations(keyspace: Keyspace): Violation[] {
   return found;
 }
 
-/** Names of the fields that are fixed at creation and differ between two versions of a keyspace. */
-export function changedFormatFields(before: Keyspace, after: Keyspace): string[] {
-  const fields = [
-    ['prefix', before.prefix !== after.prefix],
-    ['alphabet', before.alphabet !== after.alphabet],
-    ['secret_length', before.secretLength !== after.secretLength],
-    ['checksum', before.checksum !== after.checksum],
-    ['hash', before.hash !== after.hash],
-  ] as const;
-  return fields.filter(([, changed]) => changed).map(([name]) => name);
-}
-
 /** The id of the keyspace whose prefix begins `prefix` or begins with it, itself excepted. */
 export function collidingKeyspace(registry: Registry, id: string, prefix: string): string | undefined {
-  const collides = ([other, taken]: [string, string]) =>
+  const collides = ([taken, other]: [string, string]) =>
     other !== id && (taken.startsWith(prefix) || prefix.startsWith(taken));
-  return Object.entries(registry.prefixes).find(collides)?.[0];
+  return Object.entries(registry.prefixes).find(collides)?.[1];
 }
 
 // A root key from the settings may be any such text, so keys of the reserved keyspace are not held to one length.
+const MIN_MANAGEMENT_SECRET = 32;
 const MANAGEMENT_SECRET = /^[A-Za-z0-9_-]{32,128}$/;
+
+function shortestSecret(keyspace: Keyspace): SecretShape {
+  return keyspace.id === RESERVED_KEYSPACE ? { ...keyspace, secretLength: MIN_MANAGEMENT_SECRET } : keyspace;
+}
 
 /** Whether a token that begins with the keyspace's prefix is well formed there. */
 export function accepts(keyspace: Keyspace, token: string): boolean {

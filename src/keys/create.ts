@@ -1,6 +1,7 @@
 /** Making a key. */
 
 import { actorOf, type Caller, type CallOrigin } from '../domain/caller.ts';
+import type { Actor } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
@@ -33,17 +34,22 @@ export async function createKey(
 ): Promise<CreatedKey> {
   const { keyspace } = await reachKeyspace(parts, origin.caller, 'keys:create', keyspaceId);
   const plan = planKey(origin.caller, keyspace, request, parts.now());
-  const created = await addKey(parts, origin, keyspace, plan);
+  const created = await mintKey(parts, origin, keyspace, plan);
   try {
     await judgeAgain(parts, origin.caller, keyspaceId, request, created.key.createTime);
   } catch (error) {
-    await revokeOutright(parts, created.key.id, actorOf(origin), 'its maker lost the right to make it');
+    await revokeOutright(
+      parts,
+      created.key.id,
+      actorOf(origin),
+      'its maker could not be shown to have the right to make it any more',
+    );
     throw error;
   }
   return created;
 }
 
-async function addKey(
+async function mintKey(
   parts: Parts,
   origin: CallOrigin,
   keyspace: Keyspace,
@@ -51,22 +57,27 @@ async function addKey(
 ): Promise<CreatedKey> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const token = mintToken(keyspace);
-    const key = newKey(keyspace, token, plan, origin.caller.key.id, parts.now());
-    const sealed = await parts.secrets.seal(keyspace, token);
-    const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
-    if (await parts.changes.addKey(key, secret, actorOf(origin))) return { key, token };
+    const key = await addKeyFor(parts, keyspace, token, plan, actorOf(origin));
+    if (key !== undefined) return { key, token };
   }
   throw new Error('random ids kept colliding: the random source is broken');
 }
 
-/** The record of a new key, whose first generation is `token`'s. */
-export function newKey(
+/** Adds the key that a token opens. @returns undefined where an id or lookup was taken; nothing is changed then. */
+export async function addKeyFor(
+  { secrets, changes, now }: Parts,
   keyspace: Keyspace,
   token: string,
   plan: KeyPlan,
-  createdBy: string,
-  now: number,
-): Key {
+  actor: Actor,
+): Promise<Key | undefined> {
+  const key = newKey(keyspace, token, plan, actor.id, now());
+  const sealed = await secrets.seal(keyspace, token);
+  const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
+  return (await changes.addKey(key, secret, actor)) ? key : undefined;
+}
+
+function newKey(keyspace: Keyspace, token: string, plan: KeyPlan, createdBy: string, now: number): Key {
   return {
     ...plan,
     id: `key_${randomText('base62', 22)}`,

@@ -1,11 +1,11 @@
 /** What exists before anyone calls: the two built-in keyspaces and a root key. */
 
 import type { Actor } from '../domain/event.ts';
-import { accepts, builtInKeyspaces, type Keyspace } from '../domain/keyspace.ts';
+import { builtInKeyspaces, type Keyspace } from '../domain/keyspace.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { mintToken } from '../domain/token.ts';
 import type { KeyFilter, KeyPosition } from '../storage/key-store.ts';
-import { newKey } from './create.ts';
+import { addKeyFor } from './create.ts';
 import { addKeyspace } from './keyspaces.ts';
 import type { Parts } from './parts.ts';
 
@@ -54,18 +54,10 @@ export async function ensureRoot(parts: Parts, setting: string | undefined): Pro
   return { generated, settingRevoked, live: await countLiveRoots(parts) };
 }
 
-/** Whether a text can be a root key. */
-export function isRootKey(text: string): boolean {
-  const reserved = builtInKeyspaces(0).find((one) => one.id === RESERVED_KEYSPACE);
-  return reserved !== undefined && text.startsWith(reserved.prefix) && accepts(reserved, text);
-}
-
 async function addRoot(parts: Parts, keyspace: Keyspace, token: string): Promise<void> {
   const plan = { name: ROOT_NAME, permissions: ['*'], metadata: {}, allowedCidrs: [] };
-  const key = newKey(keyspace, token, plan, SYSTEM.id, parts.now());
-  const sealed = await parts.secrets.seal(keyspace, token);
-  const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
-  if (!(await parts.changes.addKey(key, secret, SYSTEM))) throw new Error('the root key could not be added');
+  const key = await addKeyFor(parts, keyspace, token, plan, SYSTEM);
+  if (key === undefined) throw new Error('the root key could not be added');
 }
 
 /** Whether no management key was ever made here. */

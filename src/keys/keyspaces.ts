@@ -5,14 +5,9 @@ import type { Changed } from '../coherence/changes.ts';
 import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { denied, Failure, invalidFields, notFound, type Violation } from '../domain/failure.ts';
-import {
-  changedFormatFields,
-  collidingKeyspace,
-  type Keyspace,
-  keyspaceViolations,
-  type Registry,
-} from '../domain/keyspace.ts';
+import { collidingKeyspace, type Keyspace, keyspaceViolations, type Registry } from '../domain/keyspace.ts';
 import { manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
 import { checkPermissions } from './plan.ts';
 
@@ -49,12 +44,19 @@ export async function createKeyspace(
   }
   const now = parts.now();
   const keyspace: Keyspace = { ...draft, createTime: now, updateTime: now, revision: 1, pending: [] };
-  check(parts, keyspace);
+  check(keyspace);
+  if (keyspace.hash === 'hmac-sha256' && !parts.secrets.hasPepper) {
+    throw new Failure(
+      'precondition',
+      'NO_PEPPER',
+      'keyspace.hash: HMAC_SHA256 needs the setting GATEHOUSE_PEPPERS',
+    );
+  }
   await addKeyspace(parts, keyspace, actorOf(origin));
   return keyspace;
 }
 
-/** Reserves the prefix, then adds the keyspace: a crash between the two leaves a prefix that only this id may take. */
+/** Reserves the prefix, then adds the keyspace. */
 export async function addKeyspace(
   parts: Pick<Parts, 'store' | 'changes'>,
   keyspace: Keyspace,
@@ -79,7 +81,7 @@ async function reservePrefix({ store }: Pick<Parts, 'store'>, { id, prefix }: Ke
     const next: Registry = {
       ...registry,
       revision: registry.revision + 1,
-      prefixes: { ...registry.prefixes, [id]: prefix },
+      prefixes: { ...registry.prefixes, [prefix]: id },
     };
     if (await store.replaceRegistry(next)) return;
   }
@@ -95,12 +97,35 @@ export async function getKeyspace(parts: Parts, caller: Caller, id: string): Pro
   return keyspace;
 }
 
-/** The keyspaces that the caller may read, by id. @throws Failure `denied`, `unavailable`. */
-export async function listKeyspaces(parts: Parts, caller: Caller): Promise<Keyspace[]> {
+export interface KeyspacePage {
+  readonly keyspaces: readonly Keyspace[];
+  /** Empty: this was the last page. */
+  readonly nextPageToken: string;
+}
+
+/**
+ * The keyspaces that the caller may read, by id.
+ *
+ * @throws Failure `invalid` for a page token of another listing or caller, `denied`, `unavailable`.
+ */
+export async function listKeyspaces(
+  parts: Parts,
+  caller: Caller,
+  { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string },
+): Promise<KeyspacePage> {
   if (!isManager(caller) || !READERS.some((one) => managesSomewhere(caller.key.permissions, one))) {
     throw outOfReach(caller, 'keyspaces:read', 'keyspaces');
   }
-  return (await parts.store.listKeyspaces()).filter((one) => mayRead(caller, one));
+  const { macKey } = await parts.store.readRegistry();
+  const listing = ['keyspaces', caller.key.id];
+  const after = pageToken === '' ? '' : readPageToken<string>(macKey, listing, pageToken);
+  const readable = (await parts.store.listKeyspaces()).filter(
+    (one) => one.id > after && mayRead(caller, one),
+  );
+  const keyspaces = readable.slice(0, pageSize);
+  const last = keyspaces.at(-1);
+  const more = last !== undefined && keyspaces.length < readable.length;
+  return { keyspaces, nextPageToken: more ? makePageToken(macKey, listing, last.id) : '' };
 }
 
 /** Who administers a keyspace may read it. */
@@ -111,7 +136,7 @@ function mayRead(caller: Caller, keyspace: Keyspace): boolean {
 /**
  * Changes a keyspace.
  *
- * @param edit gives the wanted fields from the present ones.
+ * @param edit gives the keyspace with other values in fields that may change (MUTABLE_FIELDS).
  * @throws Failure `invalid`, `not-found`, `denied`, `conflict`, `unavailable`.
  */
 export async function updateKeyspace(
@@ -126,12 +151,7 @@ export async function updateKeyspace(
     id,
     (before) => {
       const after = edit(before);
-      const fixed = changedFormatFields(before, after).map((field) => ({
-        field: `keyspace.${field}`,
-        description: 'is fixed at creation',
-      }));
-      if (fixed.length > 0) throw invalidFields(fixed);
-      check(parts, after);
+      check(after);
       return isDeepStrictEqual(before, after) ? before : after;
     },
     {
@@ -145,7 +165,7 @@ export async function updateKeyspace(
   return changed;
 }
 
-function check(parts: Parts, keyspace: Keyspace): void {
+function check(keyspace: Keyspace): void {
   const violations: Violation[] = keyspaceViolations(keyspace);
   if (keyspace.id === RESERVED_KEYSPACE && keyspace.selfServiceCallers.length > 0) {
     violations.push({
@@ -155,13 +175,6 @@ function check(parts: Parts, keyspace: Keyspace): void {
   }
   if (violations.length > 0) throw invalidFields(violations);
   checkPermissions(keyspace.id, keyspace.keyDefaults.permissions, 'keyspace.key_defaults.permissions');
-  if (keyspace.hash === 'hmac-sha256' && !parts.secrets.hasPepper) {
-    throw new Failure(
-      'precondition',
-      'NO_PEPPER',
-      'keyspace.hash: HMAC_SHA256 needs the setting GATEHOUSE_PEPPERS',
-    );
-  }
 }
 
 function changedFields(before: Keyspace, after: Keyspace): string[] {

@@ -4,25 +4,34 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { KeyPosition } from '../storage/key-store.ts';
+import { invalid } from '../domain/failure.ts';
 
 /**
  * @param macKey the registry's.
- * @param listing what the token is bound to: filter and caller.
+ * @param listing what the token is bound to: the kind of listing, its filter and its caller.
+ * @param position where it goes on; any JSON value.
  */
-export function makePageToken(macKey: string, listing: unknown, { createTime, id }: KeyPosition): string {
-  const position = Buffer.from(JSON.stringify([createTime, id])).toString('base64url');
-  return `${position}.${mac(macKey, listing, position)}`;
+export function makePageToken(macKey: string, listing: unknown, position: unknown): string {
+  const text = Buffer.from(JSON.stringify(position)).toString('base64url');
+  return `${text}.${mac(macKey, listing, text)}`;
 }
 
-/** The place that a token stands for, or undefined where it was not made for this listing. */
-export function readPageToken(macKey: string, listing: unknown, token: string): KeyPosition | undefined {
-  const [position = '', given = ''] = token.split('.');
-  const expected = Buffer.from(mac(macKey, listing, position));
+/**
+ * The place that a token stands for, as it was given to makePageToken for the same listing.
+ *
+ * @throws Failure `invalid` where the token was not made for this listing.
+ */
+export function readPageToken<Position>(macKey: string, listing: unknown, token: string): Position {
+  const [text = '', given = ''] = token.split('.');
+  const expected = Buffer.from(mac(macKey, listing, text));
   const actual = Buffer.from(given);
-  if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) return undefined;
-  const [createTime, id] = JSON.parse(Buffer.from(position, 'base64url').toString()) as [number, string];
-  return { createTime, id };
+  if (actual.length !== expected.length || !timingSafeEqual(actual, expected)) {
+    throw invalid(
+      'page_token',
+      'must be the next_page_token of the same listing, asked for by the same caller',
+    );
+  }
+  return JSON.parse(Buffer.from(text, 'base64url').toString()) as Position;
 }
 
 function mac(macKey: string, listing: unknown, position: string): string {

@@ -8,6 +8,7 @@ import { type Caller, outlives, outOfReach, reach } from '../domain/caller.ts';
 import { denied, invalid, invalidFields, type Violation } from '../domain/failure.ts';
 import { type Key, type Owner, sameOwner } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
 import {
   beyondManagement,
   isHeldPermission,
@@ -212,9 +213,4 @@ function holdsTooMuch(field: string, why: string): Error {
 
 function isEmpty(map: Readonly<Record<string, string>>): boolean {
   return Object.keys(map).length === 0;
-}
-
-/** A property that is left out where it has no value. */
-function optional<K extends string, V>(name: K, value: V | undefined): { readonly [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [P in K]: V });
 }

@@ -1,21 +1,19 @@
 /** Looking at keys. */
 
 import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
-import { invalid } from '../domain/failure.ts';
 import { sameOwner } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
 import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
-/** One key with its usage up to now. @throws Failure `not-found`, `denied`, `unavailable`. */
+/** One key with its usage, up to a second late. @throws Failure `not-found`, `denied`, `unavailable`. */
 export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ListedKey> {
   const { key } = await reachKey(parts, caller, 'keys:read', id);
   return { key, usage: await usageOf(parts, id) };
 }
 
 export async function usageOf(parts: Parts, id: string): Promise<ListedKey['usage']> {
-  await parts.usage.catchUp();
   return (await parts.store.readUsage([id])).get(id);
 }
 
@@ -35,6 +33,8 @@ export interface KeyListing {
   readonly more: boolean;
   /** Both without regard to `states`; absent unless asked for. */
   readonly totals: { readonly total: number; readonly active: number } | undefined;
+  /** The moment at which states were judged. */
+  readonly now: number;
   /** The token of the page that begins after a key of this one. */
   tokenAfter(position: KeyPosition): string;
 }
@@ -47,26 +47,22 @@ export interface KeyListing {
 export async function listKeys(parts: Parts, caller: Caller, question: ListQuestion): Promise<KeyListing> {
   const filter = await readableFilter(parts, caller, question);
   const { macKey } = await parts.store.readRegistry();
-  const listing = [caller.key.id, question.keyspace, question.filter];
-  const after = question.pageToken === '' ? undefined : readPageToken(macKey, listing, question.pageToken);
-  if (question.pageToken !== '' && after === undefined) {
-    throw invalid(
-      'page_token',
-      'must be the next_page_token of the same listing, asked for by the same caller',
-    );
-  }
-  const tokenAfter = (position: KeyPosition) => makePageToken(macKey, listing, position);
+  const listing = ['keys', caller.key.id, question.keyspace, question.filter];
+  const after =
+    question.pageToken === '' ? undefined : readPageToken<KeyPosition>(macKey, listing, question.pageToken);
+  const tokenAfter = (position: KeyPosition) =>
+    makePageToken(macKey, listing, { createTime: position.createTime, id: position.id });
+  const now = parts.now();
   if (filter === undefined) {
     return {
       keys: [],
       more: false,
       totals: question.withTotals ? { total: 0, active: 0 } : undefined,
+      now,
       tokenAfter,
     };
   }
 
-  await parts.usage.catchUp();
-  const now = parts.now();
   const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
   const keys = await parts.store.listKeys(page);
   const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
@@ -74,6 +70,7 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
     keys: keys.slice(0, question.pageSize),
     more: keys.length > question.pageSize,
     totals,
+    now,
     tokenAfter,
   };
 }

@@ -77,6 +77,24 @@ export class Metrics {
     return keyspace;
   }
 
+  /**
+   * Adds a counter that is kept elsewhere, and read when it is scraped.
+   *
+   * @param label name of its one label; `read` gives a value for each of the label's values.
+   */
+  watch(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+      },
+    });
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

@@ -9,8 +9,8 @@ import { hash, verify } from '@node-rs/argon2';
 import { LRUCache } from 'lru-cache';
 import { Failure } from '../domain/failure.ts';
 
-/** OWASP's first recommendation with p=2: memory in KiB. `algorithm` 2 is Argon2id (the enum is empty at run time). */
-const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 2 } as const;
+/** OWASP's second recommendation: memory in KiB. `algorithm` 2 is Argon2id (the enum is empty at run time). */
+const PARAMETERS = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /** 64 checks at about 6 ms on two cores: the last one waits about 200 ms. */
 const MAX_AT_WORK = 64;

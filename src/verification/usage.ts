@@ -10,7 +10,6 @@ export class UsageRecorder {
   #counts = new Map<string, UsageIncrement>();
   #flushing: Promise<void> = Promise.resolve();
   readonly #store: KeyStore;
-  readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   /** Answers that were not counted because the store was away too long. */
   dropped = 0;
@@ -18,8 +17,7 @@ export class UsageRecorder {
   /** @param onError told when a batch could not be recorded; its counts are kept for the next one. */
   constructor(store: KeyStore, onError: (error: unknown) => void) {
     this.#store = store;
-    this.#onError = onError;
-    this.#timer = setInterval(() => this.catchUp(), FLUSH_MS);
+    this.#timer = setInterval(() => this.flush().catch(onError), FLUSH_MS);
     this.#timer.unref();
   }
 
@@ -32,11 +30,6 @@ export class UsageRecorder {
   async flush(): Promise<void> {
     this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#record());
     await this.#flushing;
-  }
-
-  /** Records what was counted so far, or tells `onError`: who reads usage then reads what was recorded before. */
-  async catchUp(): Promise<void> {
-    await this.flush().catch(this.#onError);
   }
 
   /** Records the rest and stops. */

@@ -66,7 +66,7 @@ describe('keyspaces', () => {
 
 describe('prefixes', () => {
   test('neither begin each other, in either order, and a keyspace may keep its own', () => {
-    const registry = { revision: 1, macKey: '', prefixes: { live: 'ac_live_' } };
+    const registry = { revision: 1, macKey: '', prefixes: { ac_live_: 'live' } };
     for (const taken of ['ac_live_', 'ac_', 'ac_live_x_'])
       expect(collidingKeyspace(registry, 'new', taken)).toBe('live');
     for (const free of ['ac_test_', 'acl_', 'Ac_live_'])

@@ -6,6 +6,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { isManager } from '../../domain/caller.ts';
 import { Failure } from '../../domain/failure.ts';
 import type { Key } from '../../domain/key.ts';
+import { optional } from '../../domain/optional.ts';
 import {
   type ManagementPermission,
   manages,
@@ -35,7 +36,7 @@ import type { Verifier, VerifyAnswer } from '../../verification/verifier.ts';
 import { type Call, callOf } from '../call.ts';
 import { outcomeOf } from '../errors.ts';
 import { assertValid } from '../validation.ts';
-import { optionalField, ownerMessage, ownerOf, timeField } from './key-message.ts';
+import { ownerMessage, ownerOf, timeField } from './key-message.ts';
 import { refuseNotOffered } from './not-offered.ts';
 import { statusMessage } from './status-message.ts';
 
@@ -71,6 +72,8 @@ export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthSe
 
     async verifyBatch({ requests }, context) {
       const call = callOf(context);
+      // Who may verify nothing is refused as a whole, as by Verify.
+      scopeOf(call, parts.access === 'open', ['tokens:verify']);
       const items = await Promise.all(requests.map((request) => resultOf(parts, call, request)));
       call.notes.verdicts = items.map((item) => item.verdict);
       return create(VerifyBatchResponseSchema, { results: items.map((item) => item.result) });
@@ -113,9 +116,9 @@ async function answer(
       keyspaces: request.keyspaces,
       demands: {
         permissions: request.permissions,
-        ...optionalField('project', request.project),
-        ...optionalField('owner', ownerOf(request.owner)),
-        ...optionalField('clientIp', clientIp === '' ? undefined : clientIp),
+        ...optional('project', request.project),
+        ...optional('owner', ownerOf(request.owner)),
+        ...optional('clientIp', clientIp === '' ? undefined : clientIp),
       },
       strong: request.consistency === Consistency.STRONG,
       explain: request.explain,

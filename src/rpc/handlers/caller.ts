@@ -2,8 +2,8 @@
 
 import type { HandlerContext } from '@connectrpc/connect';
 import type { Caller, CallOrigin } from '../../domain/caller.ts';
+import { optional } from '../../domain/optional.ts';
 import { callerOf, callOf } from '../call.ts';
-import { optionalField } from './key-message.ts';
 
 /** @throws Failure `unauthenticated` where the call has none. */
 export function requireCaller(context: HandlerContext): Caller {
@@ -16,6 +16,6 @@ export function originOf(context: HandlerContext): CallOrigin {
   return {
     caller: callerOf(call),
     requestId: call.requestId,
-    ...optionalField('onBehalfOf', call.onBehalfOf),
+    ...optional('onBehalfOf', call.onBehalfOf),
   };
 }

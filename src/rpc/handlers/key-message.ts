@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Propagation } from '../../coherence/changes.ts';
 import { type KeyState, keyState, type Owner } from '../../domain/key.ts';
+import { optional } from '../../domain/optional.ts';
 import {
   type Key as KeyMessage,
   KeySchema,
@@ -58,12 +59,7 @@ export function timeField<N extends string>(name: N, time: number | undefined) {
 
 /** A Timestamp in milliseconds, left out where there is none. */
 export function timeOf<N extends string>(name: N, timestamp: Parameters<typeof timestampMs>[0] | undefined) {
-  return optionalField(name, timestamp === undefined ? undefined : timestampMs(timestamp));
-}
-
-/** A property that is left out where it has no value. */
-export function optionalField<N extends string, V>(name: N, value: V | undefined): { readonly [P in N]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [P in N]: V });
+  return optional(name, timestamp === undefined ? undefined : timestampMs(timestamp));
 }
 
 export function ownerMessage({ kind, id }: Owner): OwnerMessage {

@@ -4,6 +4,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { durationMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
+import { optional } from '../../domain/optional.ts';
 import { KeySchema } from '../../gen/gatehouse/v1/key_pb.js';
 import {
   type CreateKeyRequest,
@@ -26,7 +27,7 @@ import { revokeKey } from '../../keys/revoke.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
 import { originOf, requireCaller } from './caller.ts';
-import { keyMessage, optionalField, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
+import { keyMessage, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
 import { KEY_PATHS_NOT_OFFERED, notOffered, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
@@ -55,12 +56,12 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       const listing = await listKeys(parts, requireCaller(context), listQuestion(request));
       const { total, active } = listing.totals ?? {};
       const response = create(ListKeysResponseSchema, {
-        ...optionalField('totalSize', total),
-        ...optionalField('activeSize', active),
+        ...optional('totalSize', total),
+        ...optional('activeSize', active),
       });
       let bytes = 0;
       for (const listed of listing.keys) {
-        const message = keyMessage(listed, parts.now());
+        const message = keyMessage(listed, listing.now);
         bytes += toBinary(KeySchema, message).length;
         if (bytes > MAX_PAGE_BYTES && response.keys.length > 0) break;
         response.keys.push(message);
@@ -113,12 +114,12 @@ function noteKey(context: HandlerContext, { id, keyspace }: Key): void {
 function keyRequest(request: CreateKeyRequest): KeyRequest {
   return {
     name: request.name,
-    ...optionalField('owner', ownerOf(request.owner)),
-    ...optionalField('project', request.project === '' ? undefined : request.project),
+    ...optional('owner', ownerOf(request.owner)),
+    ...optional('project', request.project === '' ? undefined : request.project),
     permissions: request.permissions,
     metadata: request.metadata,
     allowedCidrs: request.allowedCidrs,
-    ...optionalField('expiry', expiryOf(request.expiry)),
+    ...optional('expiry', expiryOf(request.expiry)),
   };
 }
 
@@ -140,11 +141,11 @@ function listQuestion(request: ListKeysRequest): ListQuestion {
   return {
     keyspace: request.keyspace,
     filter: {
-      ...optionalField('owner', ownerOf(request.owner)),
-      ...optionalField('project', request.project),
-      ...optionalField('states', states.length === 0 ? undefined : states),
-      ...optionalField('nameContains', request.nameContains === '' ? undefined : request.nameContains),
-      ...optionalField('displayPrefix', request.displayPrefix === '' ? undefined : request.displayPrefix),
+      ...optional('owner', ownerOf(request.owner)),
+      ...optional('project', request.project),
+      ...optional('states', states.length === 0 ? undefined : states),
+      ...optional('nameContains', request.nameContains === '' ? undefined : request.nameContains),
+      ...optional('displayPrefix', request.displayPrefix === '' ? undefined : request.displayPrefix),
       ...timeOf('createdAfter', request.createdAfter),
       ...timeOf('createdBefore', request.createdBefore),
       ...timeOf('lastUsedAfter', request.lastUsedAfter),
@@ -162,15 +163,12 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
   if (key === undefined) return {};
   const masked = <V>(path: string, value: V): V | undefined => (paths.has(path) ? value : undefined);
   return {
-    ...optionalField('name', masked('name', key.name)),
-    ...optionalField('permissions', masked('permissions', key.permissions)),
-    ...optionalField('metadata', masked('metadata', key.metadata)),
-    ...optionalField(
-      'expireTime',
-      masked('expire_time', key.expireTime ? timestampMs(key.expireTime) : null),
-    ),
-    ...optionalField('disabled', masked('disabled', key.disabled)),
-    ...optionalField('project', masked('project', key.project === '' ? null : key.project)),
-    ...optionalField('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),
+    ...optional('name', masked('name', key.name)),
+    ...optional('permissions', masked('permissions', key.permissions)),
+    ...optional('metadata', masked('metadata', key.metadata)),
+    ...optional('expireTime', masked('expire_time', key.expireTime ? timestampMs(key.expireTime) : null)),
+    ...optional('disabled', masked('disabled', key.disabled)),
+    ...optional('project', masked('project', key.project === '' ? null : key.project)),
+    ...optional('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),
   };
 }

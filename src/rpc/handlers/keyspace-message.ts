@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { HashAlgorithm } from '../../domain/digest.ts';
 import { type Keyspace, largestDisplayLength } from '../../domain/keyspace.ts';
+import { optional } from '../../domain/optional.ts';
 import type { Alphabet } from '../../domain/token.ts';
 import {
   Alphabet as AlphabetMessage,
@@ -13,7 +14,6 @@ import {
   SelfServiceCaller,
 } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import type { KeyspaceDraft } from '../../keys/keyspaces.ts';
-import { optionalField } from './key-message.ts';
 import { notOffered } from './not-offered.ts';
 
 const DEFAULT_DISPLAY_LENGTH = 12;
@@ -82,14 +82,14 @@ function policyOf(
       message.displayLength === 0
         ? Math.min(DEFAULT_DISPLAY_LENGTH, largestDisplayLength(format))
         : message.displayLength,
-    ...optionalField('defaultTtl', message.defaultTtl && durationMs(message.defaultTtl)),
-    ...optionalField('maxTtl', message.maxTtl && durationMs(message.maxTtl)),
+    ...optional('defaultTtl', message.defaultTtl && durationMs(message.defaultTtl)),
+    ...optional('maxTtl', message.maxTtl && durationMs(message.maxTtl)),
     keyDefaults: {
       metadata: message.keyDefaults?.metadata ?? {},
       permissions: message.keyDefaults?.permissions ?? [],
     },
     selfServiceCallers: message.selfServiceCallers.map(() => 'key' as const),
-    ...optionalField('selfServicePermission', permission === '' ? undefined : permission),
+    ...optional('selfServicePermission', permission === '' ? undefined : permission),
     selfServiceMayOutlive: message.selfServiceMayOutlive,
   };
 }

@@ -1,6 +1,7 @@
 /** KeyspaceService: from messages to the operations in `keys/` and back. */
 
 import { create } from '@bufbuild/protobuf';
+import { reflect } from '@bufbuild/protobuf/reflect';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { invalid } from '../../domain/failure.ts';
 import { KeyDefaultsSchema, type Keyspace, KeyspaceSchema } from '../../gen/gatehouse/v1/keyspace_pb.js';
@@ -47,21 +48,21 @@ export function keyspaceService(parts: Parts): Partial<ServiceImpl<typeof Keyspa
     },
 
     async listKeyspaces({ pageSize, pageToken }, context) {
-      const readable = await listKeyspaces(parts, requireCaller(context));
-      const after = pageToken === '' ? '' : keyspaceIdOf(pageToken);
-      const rest = readable.filter((one) => one.id > after);
-      const page = rest.slice(0, pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize);
-      const last = page.at(-1);
+      const page = await listKeyspaces(parts, requireCaller(context), {
+        pageSize: pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize,
+        pageToken,
+      });
+      callOf(context).notes.count = page.keyspaces.length;
       return create(ListKeyspacesResponseSchema, {
-        keyspaces: page.map(keyspaceMessage),
-        nextPageToken: last === undefined || page.length === rest.length ? '' : pageTokenOf(last.id),
+        keyspaces: page.keyspaces.map(keyspaceMessage),
+        nextPageToken: page.nextPageToken,
       });
     },
 
     async updateKeyspace(request, context) {
       const paths = request.updateMask?.paths ?? [];
       refuseMaskPaths(paths, KEYSPACE_PATHS_NOT_OFFERED);
-      const wanted = required(request.keyspace);
+      const wanted = masked(required(request.keyspace), paths);
       refuseDefaults(wanted);
       const fields = Object.entries(MUTABLE_FIELDS).flatMap(([field, path]) =>
         paths.includes(path) ? [field] : [],
@@ -70,7 +71,7 @@ export function keyspaceService(parts: Parts): Partial<ServiceImpl<typeof Keyspa
       const { record, propagation } = await updateKeyspace(
         parts,
         originOf(context),
-        wanted.id,
+        request.keyspace?.id ?? '',
         (keyspace) => withFields(keyspace, wanted, fields),
         expected === undefined ? undefined : Number(expected),
       );
@@ -88,20 +89,16 @@ function required(keyspace: Keyspace | undefined): Keyspace {
   return keyspace;
 }
 
+/** Only the fields that the mask names: the others are ignored, whatever they are. */
+function masked(keyspace: Keyspace, paths: readonly string[]): Keyspace {
+  const all = reflect(KeyspaceSchema, keyspace, false);
+  const named = reflect(KeyspaceSchema);
+  for (const field of KeyspaceSchema.fields) {
+    if (paths.includes(field.name) && all.isSet(field)) named.set(field, all.get(field));
+  }
+  return named.message as Keyspace;
+}
+
 function refuseDefaults({ keyDefaults }: Keyspace): void {
   if (keyDefaults !== undefined) refuseNotOffered(KeyDefaultsSchema, keyDefaults, 'keyspace.key_defaults.');
-}
-
-// A page of keyspaces starts after an id that the caller has just read, and what it may read is judged anew each
-// time, so the token carries no MAC.
-function pageTokenOf(id: string): string {
-  return Buffer.from(id).toString('base64url');
-}
-
-function keyspaceIdOf(token: string): string {
-  const id = Buffer.from(token, 'base64url').toString();
-  if (!/^[a-z][a-z0-9-]{1,62}$/.test(id)) {
-    throw invalid('page_token', 'must be the next_page_token of an earlier ListKeyspaces');
-  }
-  return id;
 }

@@ -14,7 +14,7 @@ import type { KeyFilter, KeyPage, KeyStore, UnpublishedRecord, UsageIncrement } 
 import { RecordCache } from './records.ts';
 
 export interface CacheSizes {
-  /** Records kept, 1 or more. */
+  /** In characters of JSON; a record in memory takes about four bytes for each. */
   readonly secrets: number;
   readonly keys: number;
 }
@@ -26,7 +26,7 @@ export class CachedKeyStore implements KeyStore {
   /** Each with its `hits` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
-  readonly keyspaces = new RecordCache<readonly Keyspace[]>(1);
+  readonly keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER);
 
   readonly #inner: KeyStore;
 

@@ -23,9 +23,9 @@ export class RecordCache<Value extends object> {
   /** The load of each key that may still be shared and kept: dropping one takes it out of here. */
   readonly #loads = new Map<string, Promise<Value | undefined>>();
 
-  /** @param max records kept; the one unused for longest goes first. */
-  constructor(max: number) {
-    this.#records = new LRUCache({ max });
+  /** @param maxSize of all records kept, in characters of JSON; the one unused for longest goes first. */
+  constructor(maxSize: number) {
+    this.#records = new LRUCache({ maxSize, sizeCalculation: (record) => JSON.stringify(record).length });
   }
 
   get(key: string, read: () => Promise<Value | undefined>): Promise<Value | undefined> {

@@ -13,12 +13,11 @@ const IN_MEMORY = ':memory:';
 // Set before the first read: WAL then needs no shared memory file, and that read takes the lock for good.
 const ALONE = 'PRAGMA locking_mode = EXCLUSIVE';
 
-// FULL syncs the log at each commit: what was acknowledged survives a power failure too.
+// When the log is synced is the write queue's to say.
 // secure_delete overwrites what is changed or deleted, so that old hashes do not linger in free pages.
 // The last two are sizes: a cache of 32 MiB, and what the log may keep on disk once it was folded.
 const SETTINGS = `
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA cache_size = -32768;

@@ -19,6 +19,8 @@ export class WriteQueue {
   readonly #database: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
   #waiting: Write[] = [];
+  /** The level that the connection is at; unknown until it is first set here. */
+  #level: 'FULL' | 'NORMAL' | undefined;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -54,8 +56,8 @@ export class WriteQueue {
 
   /** @returns what tells each writer how its write went, to be called after the commit. */
   #together(writes: readonly Write[]): (() => void)[] {
-    const { full, normal, begin, commit, rollback } = this.#statements;
-    (writes.some(({ synced }) => synced) ? full : normal).run();
+    const { begin, commit, rollback } = this.#statements;
+    this.#synchronize(writes.some(({ synced }) => synced) ? 'FULL' : 'NORMAL');
     try {
       begin.run();
       const settles = writes.map((write) => this.#one(write));
@@ -66,6 +68,13 @@ export class WriteQueue {
       if (this.#database.isOpen && this.#database.isTransaction) rollback.run();
       throw error;
     }
+  }
+
+  // Not a prepared statement: SQLite carries this pragma out when it is prepared, not when it is run.
+  #synchronize(level: 'FULL' | 'NORMAL'): void {
+    if (this.#level === level) return;
+    this.#database.exec(`PRAGMA synchronous = ${level}`);
+    this.#level = level;
   }
 
   /** @throws whatever ended the whole transaction. */
@@ -87,8 +96,6 @@ export class WriteQueue {
 }
 
 const SQL = {
-  full: 'PRAGMA synchronous = FULL',
-  normal: 'PRAGMA synchronous = NORMAL',
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
   rollback: 'ROLLBACK',

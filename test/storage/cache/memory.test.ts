@@ -12,7 +12,7 @@ import {
 } from '../../conformance/samples.ts';
 import { gated } from './gated-store.ts';
 
-async function openCached(size = 100) {
+async function openCached(size = 1_000_000) {
   const inner = await openSqliteStore(':memory:');
   onTestFinished(() => inner.close());
   const gate = gated(inner);
@@ -182,7 +182,7 @@ describe('memory', () => {
   });
 
   test('keeps nothing of keys and secrets that are not there, so that asking for them evicts none', async () => {
-    const { cached, calls } = await openCached(1);
+    const { cached, calls } = await openCached(1000);
     const { old } = await storeTwoVersions(cached);
     await cached.getKey(old.id);
     for (let index = 0; index < 100; index++) {
@@ -195,7 +195,7 @@ describe('memory', () => {
   });
 
   test('is bounded: what was unused for longest goes first', async () => {
-    const { cached, calls } = await openCached(2);
+    const { cached, calls } = await openCached(2.5 * JSON.stringify(sampleKey()).length);
     const [a, b, c] = [await storeKey(cached), await storeKey(cached), await storeKey(cached)];
     for (const { id } of [a, b, a, c]) await cached.getKey(id);
     expect(calls.getKey).toBe(3);
