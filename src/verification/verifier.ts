@@ -35,6 +35,8 @@ export interface VerifyAnswer {
   readonly missingPermissions: readonly string[];
   /** Set whenever the secret matched, whatever the status. */
   readonly key: Key | undefined;
+  /** That of the token's prefix, where the caller may verify in it. */
+  readonly keyspace: Keyspace | undefined;
   /** With `explain`: every check in the order in which it was made. */
   readonly checks: readonly Check[];
 }
@@ -44,6 +46,9 @@ interface Match {
   readonly key: Key;
   readonly keyspace: Keyspace;
 }
+
+/** A match, or why there is none. */
+type Found = Match | { readonly status: keyof typeof UNMATCHED_MESSAGES; readonly keyspace?: Keyspace };
 
 const PRINTABLE = /^[\x21-\x7e]+$/;
 
@@ -82,12 +87,15 @@ export class Verifier {
   async verify(question: VerifyQuestion, mayVerify: (keyspaceId: string) => boolean): Promise<VerifyAnswer> {
     const checks: Check[] = [];
     const found = await this.#find(question, mayVerify, (check) => question.explain && checks.push(check));
-    if (typeof found === 'string') {
+    const { keyspace } = found;
+    if ('status' in found) {
+      const { status } = found;
       return {
-        status: found,
-        message: UNMATCHED_MESSAGES[found],
+        status,
+        message: UNMATCHED_MESSAGES[status],
         missingPermissions: [],
         key: undefined,
+        keyspace,
         checks,
       };
     }
@@ -95,7 +103,7 @@ export class Verifier {
     const verdict = judge(found.key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(found.key, question.demands, now));
     else if (verdict.status === 'valid') this.#usage.count(found.key.id, now);
-    return { ...verdict, key: found.key, checks };
+    return { ...verdict, key: found.key, keyspace, checks };
   }
 
   /** The keyspaces as they are now, in a form that finds one by token. */
@@ -125,46 +133,50 @@ export class Verifier {
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
     note: (check: Check) => void,
-  ): Promise<Match | keyof typeof UNMATCHED_MESSAGES> {
+  ): Promise<Found> {
     const token = bareToken(question.token);
-    const passed = (name: string, ok: boolean, detail: string): boolean => {
-      note({ name, passed: ok, detail });
-      return ok;
+    const holds = (name: string, passed: boolean, success: string, failure: string): boolean => {
+      note({ name, passed, detail: passed ? success : failure });
+      return passed;
     };
 
-    if (!passed('present', token !== '', token === '' ? 'no key was given' : 'a key was given'))
-      return 'missing';
-    if (!passed('printable', PRINTABLE.test(token), 'a key is printable ASCII without white space'))
-      return 'malformed';
-
+    if (!holds('present', token !== '', 'a key was given', 'no key was given')) return { status: 'missing' };
+    if (
+      !holds(
+        'printable',
+        PRINTABLE.test(token),
+        'it is printable ASCII',
+        'it is not printable ASCII without spaces',
+      )
+    ) {
+      return { status: 'malformed' };
+    }
     const keyspace = (await this.directory(question.strong)).forToken(token);
     // A keyspace that the caller may not verify in is as unknown to it as one that is not there.
     if (keyspace === undefined || !mayVerify(keyspace.id)) {
-      passed('known_prefix', false, 'no keyspace that you may verify in has a prefix that begins the key');
-      return 'not-found';
+      holds('known_prefix', false, '', 'no keyspace that you may verify in has a prefix that begins it');
+      return { status: 'not-found' };
     }
-    passed('known_prefix', true, `the prefix is that of keyspace ${keyspace.id}`);
+    const { id } = keyspace;
+    holds('known_prefix', true, `its prefix is that of keyspace ${id}`, '');
+    const wellFormed = accepts(keyspace, token);
     if (
-      !passed(
+      !holds(
         'well_formed',
-        accepts(keyspace, token),
-        `length, alphabet and checksum as ${keyspace.id} has them`,
+        wellFormed,
+        `it has the format of ${id}`,
+        `its length, characters or checksum are not those of ${id}`,
       )
     ) {
-      return 'malformed';
+      return { status: 'malformed', keyspace };
     }
-    if (
-      !passed(
-        'keyspace',
-        isAccepted(keyspace, question.keyspaces),
-        `whether the request accepts ${keyspace.id}`,
-      )
-    ) {
-      return 'wrong-keyspace';
+    const accepted = isAccepted(keyspace, question.keyspaces);
+    if (!holds('keyspace', accepted, `the request accepts ${id}`, `the request does not accept ${id}`)) {
+      return { status: 'wrong-keyspace', keyspace };
     }
     const key = await this.#open(keyspace, token, question.strong);
-    passed('secret', key !== undefined, 'whether a key with this secret is stored and accepts it');
-    return key === undefined ? 'not-found' : { key, keyspace };
+    holds('secret', key !== undefined, 'a stored key accepts it', 'no stored key accepts it');
+    return key === undefined ? { status: 'not-found', keyspace } : { key, keyspace };
   }
 
   /** A secret opens its key only while the key accepts its generation. */

@@ -6,8 +6,8 @@ import { createKeyspace, updateKeyspace } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import { revokeKey } from '../../src/keys/revoke.ts';
 import { updateKey } from '../../src/keys/update.ts';
-import type { KeyStore } from '../../src/storage/key-store.ts';
-import { callBy, makeParts, ROOT_KEY } from '../support/parts.ts';
+import { overlaidStore } from '../support/overlaid-store.ts';
+import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
 
 const NOTHING = { permissions: [], metadata: {}, allowedCidrs: [] };
 const OWNER = { kind: 'user', id: 'alice' };
@@ -18,22 +18,15 @@ async function partsWithHook(): Promise<{
   beforeNextInsert: (hook: () => Promise<unknown>) => void;
 }> {
   let hook: (() => Promise<unknown>) | undefined;
-  const parts = await makeParts(
-    (store) =>
-      new Proxy<KeyStore>(store, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target);
-          if (typeof value !== 'function') return value;
-          return async (...args: unknown[]) => {
-            if (name === 'insertKey' && hook !== undefined) {
-              const once = hook;
-              hook = undefined;
-              await once();
-            }
-            return value.apply(target, args);
-          };
-        },
-      }),
+  const parts = await makeParts((store) =>
+    overlaidStore(store, {
+      async insertKey(key, secret) {
+        const once = hook;
+        hook = undefined;
+        await once?.();
+        return store.insertKey(key, secret);
+      },
+    }),
   );
   return { parts, beforeNextInsert: (next) => (hook = next) };
 }
@@ -41,19 +34,7 @@ async function partsWithHook(): Promise<{
 /** A keyspace with self-service and one key in it that makes others. */
 async function selfService(parts: Parts) {
   const root = await callBy(parts, ROOT_KEY);
-  await createKeyspace(parts, root, {
-    id: 'shop',
-    displayName: '',
-    prefix: 'shop_',
-    alphabet: 'base62',
-    secretLength: 32,
-    checksum: false,
-    hash: 'sha256',
-    displayLength: 8,
-    keyDefaults: { metadata: {}, permissions: [] },
-    selfServiceCallers: ['key'],
-    selfServiceMayOutlive: false,
-  });
+  await createKeyspace(parts, root, draft());
   const parent = await createKey(parts, root, 'shop', {
     ...NOTHING,
     name: 'parent',

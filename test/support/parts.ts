@@ -3,6 +3,7 @@
 import { Changes } from '../../src/coherence/changes.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
+import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
@@ -12,20 +13,52 @@ import { Verifier } from '../../src/verification/verifier.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
 
-/** @param wrap puts something between the operations and the store. */
-export async function makeParts(wrap: (store: KeyStore) => KeyStore = (store) => store): Promise<Parts> {
+const fail = (error: unknown): never => {
+  throw error;
+};
+
+/**
+ * @param wrap puts something between the operations and the store.
+ * @param onUnpublished told of an event that stays pending; without it the change fails, which no test overlooks.
+ */
+export async function makeParts(
+  wrap: (store: KeyStore) => KeyStore = (store) => store,
+  onUnpublished: (error: unknown) => void = fail,
+): Promise<Parts> {
   const store = wrap(await openSqliteStore(':memory:'));
   const now = Date.now;
-  const fail = (error: unknown): never => {
-    throw error;
-  };
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
-  const parts: Parts = { store, changes: new Changes(store, now, fail), secrets, usage, verifier, now };
+  const parts: Parts = {
+    store,
+    changes: new Changes(store, now, onUnpublished),
+    secrets,
+    usage,
+    verifier,
+    now,
+  };
   await ensureKeyspaces(parts);
   await ensureRoot(parts, ROOT_KEY);
   return parts;
+}
+
+/** A keyspace to make, all of whose keys' holders may manage their own owner's keys. */
+export function draft(fields: Partial<KeyspaceDraft> = {}): KeyspaceDraft {
+  return {
+    id: 'shop',
+    displayName: '',
+    prefix: 'shop_',
+    alphabet: 'base62',
+    secretLength: 32,
+    checksum: false,
+    hash: 'sha256',
+    displayLength: 8,
+    keyDefaults: { metadata: {}, permissions: [] },
+    selfServiceCallers: ['key'],
+    selfServiceMayOutlive: false,
+    ...fields,
+  };
 }
 
 /** A call by the holder of a token. */

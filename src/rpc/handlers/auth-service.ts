@@ -125,7 +125,7 @@ async function answer(
     },
     mayVerify,
   );
-  const verdict = { status: answered.status, keyspace: answered.key?.keyspace, keyId: answered.key?.id };
+  const verdict = { status: answered.status, keyspace: answered.keyspace?.id, keyId: answered.key?.id };
   return { response: responseOf(answered), verdict };
 }
 

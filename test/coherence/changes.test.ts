@@ -1,0 +1,161 @@
+/** Changes of one record that one process makes at once: none loses to another, and each is in the audit trail. */
+
+import { describe, expect, test } from 'vitest';
+import { storeUnavailable } from '../../src/domain/failure.ts';
+import { createKey } from '../../src/keys/create.ts';
+import { createKeyspace, updateKeyspace } from '../../src/keys/keyspaces.ts';
+import type { Parts } from '../../src/keys/parts.ts';
+import { revokeKey } from '../../src/keys/revoke.ts';
+import { updateKey } from '../../src/keys/update.ts';
+import { overlaidStore } from '../support/overlaid-store.ts';
+import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
+
+const RENAMES = 60;
+
+/** One key, and short ways to change it. */
+async function withKey(parts: Parts) {
+  const root = await callBy(parts, ROOT_KEY);
+  const { key } = await createKey(parts, root, 'default', {
+    name: 'one',
+    permissions: [],
+    metadata: {},
+    allowedCidrs: [],
+  });
+  const rename = async (name: string, expectedRevision?: number) =>
+    (await updateKey(parts, root, key.id, { name }, expectedRevision)).record;
+  const revoke = async () => (await revokeKey(parts, root, key.id, 'leaked')).record;
+  const stored = () => parts.store.getKey(key.id);
+  const events = () => parts.store.listEvents({ kind: 'key', id: key.id });
+  return { root, id: key.id, rename, revoke, stored, events };
+}
+
+/** 1, 2, ... up to `last`, from `first`. */
+function upTo(last: number, first = 1): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+describe('changes of one record at once', () => {
+  test('a revoke and 60 renames of one key all succeed, one revision and one event each', async () => {
+    const { rename, revoke, stored, events } = await withKey(await makeParts());
+    const renames = upTo(RENAMES).map((index) => rename(`n${index}`));
+    const [revoked, ...renamed] = await Promise.all([revoke(), ...renames]);
+
+    expect(renamed.map(({ revision }) => revision).sort((one, other) => one - other)).toEqual(
+      upTo(RENAMES + 1, 2),
+    );
+    expect(renamed.map(({ name }) => name)).toEqual(upTo(RENAMES).map((index) => `n${index}`));
+    expect(revoked.revision).toBe(RENAMES + 2);
+    expect(await stored()).toMatchObject({ revokeReason: 'leaked', revision: RENAMES + 2, pending: [] });
+    const trail = await events();
+    expect(trail.map(({ revision }) => revision)).toEqual(upTo(RENAMES + 2));
+    expect(trail.map(({ action }) => action)).toEqual([
+      'key.create',
+      ...upTo(RENAMES).map(() => 'key.update'),
+      'key.revoke',
+    ]);
+  });
+
+  test('a revoke succeeds among holders of the key who never stop renaming it', async () => {
+    const { rename, revoke, stored } = await withKey(await makeParts());
+    const renamers = upTo(RENAMES).map(async (index) => {
+      for (let round = 0; ; round++) await rename(`n${index}-${round}`);
+    });
+    const ends = Promise.allSettled(renamers);
+    expect((await revoke()).revokeTime).toBeDefined();
+    for (const end of await ends) expect(end).toMatchObject({ reason: { reason: 'KEY_REVOKED' } });
+    expect((await stored())?.revokeReason).toBe('leaked');
+  });
+
+  test('changes of one keyspace at once all succeed as well', async () => {
+    const parts = await makeParts();
+    const root = await callBy(parts, ROOT_KEY);
+    await createKeyspace(parts, root, draft());
+    const changes = await Promise.all(
+      upTo(30).map((index) =>
+        updateKeyspace(
+          parts,
+          root,
+          'shop',
+          (one) => ({ ...one, displayName: `${one.displayName}${index} ` }),
+          undefined,
+        ),
+      ),
+    );
+    expect(new Set(changes.map(({ record }) => record.revision)).size).toBe(30);
+    const kept = (await parts.store.listKeyspaces()).find(({ id }) => id === 'shop');
+    expect(kept?.revision).toBe(31);
+    expect(new Set(kept?.displayName.trim().split(' ')).size).toBe(30);
+    const events = await parts.store.listEvents({ kind: 'keyspace', id: 'shop' });
+    expect(events.map(({ revision }) => revision)).toEqual(upTo(31));
+  });
+
+  test('one that expects a revision which is gone when its turn comes is refused, and changes nothing', async () => {
+    const { rename, stored, events } = await withKey(await makeParts());
+    const [, late] = await Promise.allSettled([rename('first'), rename('late', 1), rename('last')]);
+    expect(late).toMatchObject({
+      status: 'rejected',
+      reason: { kind: 'conflict', reason: 'REVISION_MISMATCH' },
+    });
+    expect(await stored()).toMatchObject({ name: 'last', revision: 3 });
+    expect(await events()).toHaveLength(3);
+    expect((await rename('expected', 3)).revision).toBe(4);
+  });
+
+  test('one that is refused does not hold up those behind it', async () => {
+    const { rename } = await withKey(await makeParts());
+    const refused = rename('refused', 99);
+    const next = rename('next');
+    await expect(refused).rejects.toMatchObject({ reason: 'REVISION_MISMATCH' });
+    expect((await next).name).toBe('next');
+  });
+
+  test('a change that the store holds up does not hold up those of other records', async () => {
+    const gate = Promise.withResolvers<void>();
+    const heldUp = new Set<string>();
+    const parts = await makeParts((store) =>
+      overlaidStore(store, {
+        async replaceKey(next) {
+          if (heldUp.has(next.id)) await gate.promise;
+          return store.replaceKey(next);
+        },
+      }),
+    );
+    const slow = await withKey(parts);
+    const other = await withKey(parts);
+    heldUp.add(slow.id);
+    const waiting = slow.rename('slow');
+    expect((await other.rename('other')).name).toBe('other');
+    gate.resolve();
+    expect((await waiting).name).toBe('slow');
+  });
+});
+
+describe('an event that cannot be published', () => {
+  test('is reported and stays pending; the change is answered as made, and the next one brings it', async () => {
+    const state = { failing: false, errors: [] as unknown[] };
+    const failure = storeUnavailable(new Error('away'));
+    const parts = await makeParts(
+      (store) =>
+        overlaidStore(store, {
+          async publishEvents(record) {
+            if (state.failing) throw failure;
+            await store.publishEvents(record);
+          },
+        }),
+      (error) => state.errors.push(error),
+    );
+    const { rename, stored, events } = await withKey(parts);
+    expect(state.errors).toEqual([]);
+
+    state.failing = true;
+    expect(await rename('two')).toMatchObject({ name: 'two', revision: 2 });
+    expect(state.errors).toEqual([failure]);
+    expect((await stored())?.pending.map(({ revision }) => revision)).toEqual([2]);
+    expect((await events()).map(({ revision }) => revision)).toEqual([1]);
+
+    state.failing = false;
+    await rename('three');
+    expect((await stored())?.pending).toEqual([]);
+    expect((await events()).map(({ revision }) => revision)).toEqual([1, 2, 3]);
+  });
+});

@@ -1,0 +1,167 @@
+/** Events that a process left behind when it ended are published by the next one. */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { PendingSweep, publishPending } from '../../src/coherence/pending.ts';
+import { storeUnavailable } from '../../src/domain/failure.ts';
+import type { Key } from '../../src/domain/key.ts';
+import type { KeyStore, UnpublishedRecord } from '../../src/storage/key-store.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
+import { overlaidStore } from '../support/overlaid-store.ts';
+
+const INTERVAL_MS = 2000;
+
+const fail = (error: unknown): never => {
+  throw error;
+};
+
+/** A key as a process leaves it that ends between the write and the publication. */
+async function leaveKey(store: KeyStore, fields: Partial<Key> = {}): Promise<Key> {
+  const key = sampleKey(fields);
+  return storeKey(store, { ...key, pending: [sampleEvent(key)] });
+}
+
+async function isPublished(store: KeyStore, { id, pending }: Pick<Key, 'id' | 'pending'>): Promise<boolean> {
+  const events = await store.listEvents({ kind: 'key', id });
+  const left = (await store.getKey(id))?.pending.length;
+  return left === 0 && JSON.stringify(events) === JSON.stringify(pending);
+}
+
+describe('publishPending', () => {
+  test('publishes what a dead process left, of keys and of keyspaces', async () => {
+    const store = await openSqliteStore(':memory:');
+    const key = await leaveKey(store);
+    const { keyId: _, ...event } = sampleEvent({ id: 'acx', revision: 1 });
+    await store.insertKeyspace(sampleKeyspace({ id: 'acx', pending: [event] }));
+    await publishPending(store, T0 + 1, fail);
+    expect(await isPublished(store, key)).toBe(true);
+    expect(await store.listEvents({ kind: 'keyspace', id: 'acx' })).toEqual([event]);
+    expect(await store.listUnpublished(T0 + 1, 9)).toEqual([]);
+  });
+
+  test('leaves younger records alone: their change may be at work', async () => {
+    const store = await openSqliteStore(':memory:');
+    const old = await leaveKey(store);
+    const young = await leaveKey(store, { updateTime: T0 + 1 });
+    await publishPending(store, T0 + 1, fail);
+    expect(await isPublished(store, old)).toBe(true);
+    expect((await store.getKey(young.id))?.pending).toEqual(young.pending);
+    expect(await store.listEvents({ kind: 'key', id: young.id })).toEqual([]);
+  });
+
+  test('one record that cannot be published keeps no other from it, and is reported', async () => {
+    const store = await openSqliteStore(':memory:');
+    const keys = [
+      await leaveKey(store, { updateTime: T0 }),
+      await leaveKey(store, { updateTime: T0 + 1 }),
+      await leaveKey(store, { updateTime: T0 + 2 }),
+    ];
+    const [bad, ...others] = keys;
+    const failure = storeUnavailable(new Error('a record that does not parse'));
+    const errors: unknown[] = [];
+    await publishPending(refusing(store, bad, failure), T0 + 9, (error) => errors.push(error));
+    expect(errors).toEqual([failure]);
+    for (const other of others) expect(await isPublished(store, other)).toBe(true);
+    expect(await store.listUnpublished(T0 + 9, 9)).toEqual([{ kind: 'key', id: bad?.id }]);
+  });
+});
+
+describe('the sweep', () => {
+  // Not setImmediate, by which the store writes.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  test('publishes within its interval what was left, again and again, and nothing after its stop', async () => {
+    const store = await openSqliteStore(':memory:');
+    const sweep = new PendingSweep(store, () => T0 + 60_000, fail);
+    for (let round = 0; round < 3; round++) {
+      const key = await leaveKey(store);
+      vi.advanceTimersByTime(INTERVAL_MS);
+      await expect.poll(() => isPublished(store, key)).toBe(true);
+    }
+    await sweep.stop();
+    const late = await leaveKey(store);
+    vi.advanceTimersByTime(10 * INTERVAL_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    await store.ping();
+    expect(await isPublished(store, late)).toBe(false);
+  });
+
+  test('leaves what is younger than its grace, and publishes it when it is not', async () => {
+    const store = await openSqliteStore(':memory:');
+    const listed = vi.fn(store.listUnpublished.bind(store));
+    let now = T0 + 1000;
+    const sweep = new PendingSweep(overlaidStore(store, { listUnpublished: listed }), () => now, fail);
+    const key = await leaveKey(store);
+    vi.advanceTimersByTime(INTERVAL_MS);
+    await expect.poll(() => listed.mock.calls.length).toBe(1);
+    await store.ping();
+    expect(await isPublished(store, key)).toBe(false);
+    now += INTERVAL_MS;
+    vi.advanceTimersByTime(INTERVAL_MS);
+    await expect.poll(() => isPublished(store, key)).toBe(true);
+    await sweep.stop();
+  });
+
+  test('goes on after a store that was away', async () => {
+    const store = await openSqliteStore(':memory:');
+    const errors: unknown[] = [];
+    let away = true;
+    const flaky = overlaidStore(store, {
+      async listUnpublished(before, limit) {
+        if (away) throw storeUnavailable(new Error('away'));
+        return store.listUnpublished(before, limit);
+      },
+    });
+    const sweep = new PendingSweep(
+      flaky,
+      () => T0 + 60_000,
+      (error) => errors.push(error),
+    );
+    const key = await leaveKey(store);
+    vi.advanceTimersByTime(INTERVAL_MS);
+    await expect.poll(() => errors.length).toBe(1);
+    away = false;
+    vi.advanceTimersByTime(INTERVAL_MS);
+    await expect.poll(() => isPublished(store, key)).toBe(true);
+    await sweep.stop();
+    expect(errors).toHaveLength(1);
+  });
+
+  test('its stop waits for the sweep that is at work', async () => {
+    const store = await openSqliteStore(':memory:');
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const slow = overlaidStore(store, {
+      async publishEvents(record: UnpublishedRecord) {
+        begun.resolve();
+        await gate.promise;
+        await store.publishEvents(record);
+      },
+    });
+    const sweep = new PendingSweep(slow, () => T0 + 60_000, fail);
+    const key = await leaveKey(store);
+    vi.advanceTimersByTime(INTERVAL_MS);
+    await begun.promise;
+
+    let stopped = false;
+    const stop = sweep.stop().then(() => {
+      stopped = true;
+    });
+    await store.ping();
+    expect(stopped).toBe(false);
+    gate.resolve();
+    await stop;
+    expect(await isPublished(store, key)).toBe(true);
+  });
+});
+
+/** A store that publishes no event of one key. */
+function refusing(store: KeyStore, key: Key | undefined, failure: Error): KeyStore {
+  return overlaidStore(store, {
+    async publishEvents(record) {
+      if (record.id === key?.id) throw failure;
+      await store.publishEvents(record);
+    },
+  });
+}
