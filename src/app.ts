@@ -13,7 +13,7 @@ import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
-import { BadSetting, type Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 import { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
 import { openSqliteStore } from './storage/sqlite/open.ts';
@@ -21,6 +21,7 @@ import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { unrefTimer, VerifyLog } from './telemetry/verify-log.ts';
 import { authenticate } from './verification/authenticate.ts';
+import { requirePeppers } from './verification/peppers.ts';
 import { Secrets } from './verification/secrets.ts';
 import { UsageRecorder } from './verification/usage.ts';
 import { Verifier } from './verification/verifier.ts';
@@ -43,7 +44,7 @@ export interface App {
 /**
  * Starts the service.
  *
- * @throws BadSetting, StoreInUse, StoreUnusable or CannotListen, each with one line for the operator; nothing stays open.
+ * @throws StoreInUse, StoreUnusable, CannotListen or a Failure for missing peppers, each with one line for the operator.
  */
 export async function startApp(settings: Settings): Promise<App> {
   const log = createLog({ level: settings.logLevel });
@@ -68,7 +69,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
 
   await publishPending(cached, now(), onUnpublished);
   await ensureKeyspaces(parts);
-  await requirePeppers(store, settings, now());
+  await requirePeppers(store, settings.peppers, now());
 
   const metrics = new Metrics();
   watch(metrics, cached, usage);
@@ -127,18 +128,6 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
       log.info('stopped');
     },
   };
-}
-
-/** Without an old pepper its keys would read as unknown, which to their holders is a revocation. */
-async function requirePeppers(store: KeyStore, { peppers }: Settings, now: number): Promise<void> {
-  const known = new Set(peppers.map((pepper) => pepper.id));
-  for (const [id, keys] of await store.peppersInUse(now)) {
-    if (!known.has(id)) {
-      throw new BadSetting(
-        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which live keys were hashed under (${keys})`,
-      );
-    }
-  }
 }
 
 /** What is counted where it happens, for whoever scrapes it. */

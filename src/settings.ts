@@ -1,7 +1,7 @@
 /** The only reader of the environment. */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { makePepper, type Pepper } from './domain/digest.ts';
 
 export type VerifyLogging = 'refused' | 'all' | 'none';
@@ -199,20 +199,21 @@ function tls(env: Environment): TlsSettings | undefined {
     key: readText('GATEHOUSE_TLS_KEY', key),
     ...(clientCa === undefined ? {} : { clientCa: readText('GATEHOUSE_TLS_CLIENT_CA', clientCa) }),
   };
-  requirePem('GATEHOUSE_TLS_CERT', 'a certificate', { cert: files.cert });
-  requirePem('GATEHOUSE_TLS_KEY', 'the private key of GATEHOUSE_TLS_CERT', {
-    cert: files.cert,
-    key: files.key,
-  });
-  if (files.clientCa !== undefined)
-    requirePem('GATEHOUSE_TLS_CLIENT_CA', 'a certificate', { ca: files.clientCa });
+  // Node would take empty texts: for a server without certificate, or one that trusts every public authority.
+  requirePem('GATEHOUSE_TLS_CERT', 'a certificate', () => new X509Certificate(files.cert));
+  requirePem('GATEHOUSE_TLS_KEY', 'the private key of GATEHOUSE_TLS_CERT', () =>
+    new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key)),
+  );
+  const { clientCa: ca } = files;
+  if (ca !== undefined) requirePem('GATEHOUSE_TLS_CLIENT_CA', 'a certificate', () => new X509Certificate(ca));
   return files;
 }
 
-function requirePem(name: string, what: string, parts: SecureContextOptions): void {
+function requirePem(name: string, what: string, parse: () => unknown): void {
   try {
-    createSecureContext(parts);
+    if (parse() !== false) return;
   } catch {
-    throw new BadSetting(`${name} must name a PEM file with ${what}`);
+    // As one that parses and does not fit.
   }
+  throw new BadSetting(`${name} must name a PEM file with ${what}`);
 }

@@ -98,9 +98,11 @@ export function outlives(one: number | undefined, other: number | undefined): bo
   return other !== undefined && (one === undefined || one > other);
 }
 
-/** What of a call goes into the audit event of its change. */
+/** A call that changes something: who makes it and from where, and what else goes into its audit event. */
 export interface CallOrigin {
   readonly caller: Caller;
+  /** Address that the call came from. */
+  readonly clientIp?: string;
   readonly onBehalfOf?: string;
   readonly requestId: string;
 }

@@ -44,6 +44,11 @@ export interface Registry {
   readonly prefixes: Readonly<Record<string, string>>;
   /** 32 random bytes in base64url; page tokens carry a MAC under it. */
   readonly macKey: string;
+  /**
+   * A MAC of a fixed text under each pepper that was seen, by the pepper's id: tells another pepper under an old id,
+   * and nothing of the pepper itself.
+   */
+  readonly pepperChecks?: Readonly<Record<string, string>>;
 }
 
 type SecretShape = Pick<Keyspace, 'prefix' | 'alphabet' | 'secretLength' | 'hash'>;

@@ -1,10 +1,12 @@
 /** Making a key. */
 
-import { actorOf, type Caller, type CallOrigin } from '../domain/caller.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { actorOf, type CallOrigin } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
 import { mintToken, randomText } from '../domain/token.ts';
 import { judge } from '../domain/verdict.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
@@ -36,7 +38,7 @@ export async function createKey(
   const plan = planKey(origin.caller, keyspace, request, parts.now());
   const created = await mintKey(parts, origin, keyspace, plan);
   try {
-    await judgeAgain(parts, origin.caller, keyspaceId, request, created.key.createTime);
+    await judgeAgain(parts, origin, keyspaceId, request, plan);
   } catch (error) {
     await revokeOutright(
       parts,
@@ -65,53 +67,61 @@ async function mintKey(
 
 /** Adds the key that a token opens. @returns undefined where an id or lookup was taken; nothing is changed then. */
 export async function addKeyFor(
-  { secrets, changes, now }: Parts,
+  { secrets, changes }: Pick<Parts, 'secrets' | 'changes'>,
   keyspace: Keyspace,
   token: string,
   plan: KeyPlan,
   actor: Actor,
 ): Promise<Key | undefined> {
-  const key = newKey(keyspace, token, plan, actor.id, now());
+  const key = newKey(keyspace, token, plan, actor.id);
   const sealed = await secrets.seal(keyspace, token);
   const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
   return (await changes.addKey(key, secret, actor)) ? key : undefined;
 }
 
-function newKey(keyspace: Keyspace, token: string, plan: KeyPlan, createdBy: string, now: number): Key {
+function newKey(keyspace: Keyspace, token: string, plan: KeyPlan, createdBy: string): Key {
   return {
     ...plan,
     id: `key_${randomText('base62', 22)}`,
     keyspace: keyspace.id,
     displayPrefix: token.slice(0, keyspace.displayLength),
     disabled: false,
-    createTime: now,
     createdBy,
-    updateTime: now,
+    updateTime: plan.createTime,
     generation: randomText('base62', 16),
     revision: 1,
     pending: [],
   };
 }
 
+/**
+ * Plans the key once more, with caller and policies as they are now. Whatever comes out otherwise than before was taken
+ * away, or changed, while the key was made.
+ */
 async function judgeAgain(
   parts: Parts,
-  before: Caller,
+  { caller: before, clientIp }: CallOrigin,
   keyspaceId: string,
   request: KeyRequest,
-  createTime: number,
+  plan: KeyPlan,
 ): Promise<void> {
   const directory = await parts.verifier.directory(true);
   const key = await parts.store.getKey(before.key.id);
   const keyspace = directory.get(before.keyspace.id);
   const target = directory.get(keyspaceId);
-  const alive = key !== undefined && key.generation === before.key.generation && judgeLife(key, parts.now());
+  const demands = { permissions: [], ...optional('clientIp', clientIp) };
+  const alive =
+    key !== undefined &&
+    key.generation === before.key.generation &&
+    judge(key, demands, parts.now()).status === 'valid';
   if (!alive || keyspace === undefined || target === undefined) {
     throw new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid any more');
   }
-  planKey({ key, keyspace }, target, request, createTime);
-}
-
-// The address was judged when the call came in, and a call has one address.
-function judgeLife(key: Key, now: number): boolean {
-  return judge({ ...key, allowedCidrs: [] }, { permissions: [] }, now).status === 'valid';
+  if (!isDeepStrictEqual(planKey({ key, keyspace }, target, request, plan.createTime), plan)) {
+    throw new Failure(
+      'conflict',
+      'RIGHTS_CHANGED',
+      'what the calling key may hand on changed meanwhile; try again',
+    );
+  }
 }

@@ -55,7 +55,13 @@ export async function ensureRoot(parts: Parts, setting: string | undefined): Pro
 }
 
 async function addRoot(parts: Parts, keyspace: Keyspace, token: string): Promise<void> {
-  const plan = { name: ROOT_NAME, permissions: ['*'], metadata: {}, allowedCidrs: [] };
+  const plan = {
+    name: ROOT_NAME,
+    createTime: parts.now(),
+    permissions: ['*'],
+    metadata: {},
+    allowedCidrs: [],
+  };
   const key = await addKeyFor(parts, keyspace, token, plan, SYSTEM);
   if (key === undefined) throw new Error('the root key could not be added');
 }

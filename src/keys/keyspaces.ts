@@ -6,7 +6,7 @@ import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } f
 import type { Actor } from '../domain/event.ts';
 import { denied, Failure, invalidFields, notFound, type Violation } from '../domain/failure.ts';
 import { collidingKeyspace, type Keyspace, keyspaceViolations, type Registry } from '../domain/keyspace.ts';
-import { manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { beyondManagement, manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
 import { checkPermissions } from './plan.ts';
@@ -152,6 +152,7 @@ export async function updateKeyspace(
     (before) => {
       const after = edit(before);
       check(after);
+      refuseMoreThanCaller(origin.caller, after);
       return isDeepStrictEqual(before, after) ? before : after;
     },
     {
@@ -175,6 +176,18 @@ function check(keyspace: Keyspace): void {
   }
   if (violations.length > 0) throw invalidFields(violations);
   checkPermissions(keyspace.id, keyspace.keyDefaults.permissions, 'keyspace.key_defaults.permissions');
+}
+
+/** A management key that names no permission gets the defaults, so they are handed on as permissions are. */
+function refuseMoreThanCaller(caller: Caller, { id, keyDefaults }: Keyspace): void {
+  if (id !== RESERVED_KEYSPACE) return;
+  const beyond = beyondManagement(caller.key.permissions, keyDefaults.permissions);
+  if (beyond.length > 0) {
+    throw denied(
+      'HOLDS_MORE_THAN_CALLER',
+      `keyspace.key_defaults.permissions: the calling key does not hold ${beyond.join(', ')}`,
+    );
+  }
 }
 
 function changedFields(before: Keyspace, after: Keyspace): string[] {

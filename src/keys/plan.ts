@@ -38,7 +38,15 @@ export interface KeyRequest {
 /** The parts of a key that the request, the policy and the caller decide. */
 export type KeyPlan = Pick<
   Key,
-  'name' | 'owner' | 'project' | 'permissions' | 'metadata' | 'allowedCidrs' | 'expireTime' | 'parentKeyId'
+  | 'name'
+  | 'owner'
+  | 'project'
+  | 'permissions'
+  | 'metadata'
+  | 'allowedCidrs'
+  | 'createTime'
+  | 'expireTime'
+  | 'parentKeyId'
 >;
 
 /**
@@ -59,6 +67,7 @@ export function planKey(caller: Caller, keyspace: Keyspace, request: KeyRequest,
     const { owner, project } = ownPlace(within, request);
     return {
       name: request.name,
+      createTime: now,
       owner,
       ...optional('project', project),
       permissions: narrowedPermissions(caller, permissions),
@@ -71,6 +80,7 @@ export function planKey(caller: Caller, keyspace: Keyspace, request: KeyRequest,
   const management = keyspace.id === RESERVED_KEYSPACE;
   return {
     name: request.name,
+    createTime: now,
     ...optional('owner', request.owner),
     ...optional('project', request.project),
     permissions: managedPermissions(caller, keyspace, permissions),

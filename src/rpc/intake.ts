@@ -1,12 +1,16 @@
-/** What happens to a call before a byte of its body is read: deadline, in-flight bound, caller. */
+/** What happens to a call before its handler: deadline, caller, body. */
 
 import type { Caller } from '../domain/caller.ts';
+import { Failure } from '../domain/failure.ts';
+import { readMessage } from './body.ts';
 import { credentialsMissing } from './call.ts';
 import { allowedMs } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
 import type { Protocol } from './protocol.ts';
 import { credentialOf, joinedValue, onBehalfOf } from './request-headers.ts';
-import type { Running } from './running.ts';
+
+/** A body of at most 4 MiB takes a moment; one that is held back only keeps memory. */
+const BODY_MS = 5000;
 
 /**
  * The caller behind a credential.
@@ -21,48 +25,58 @@ export type Authenticate = (
     readonly clientIp: string | undefined;
     /** Judge the caller against the system of record. */
     readonly strong: boolean;
+    /** Whether this is a use of the key. */
+    readonly counts: boolean;
     readonly signal: AbortSignal;
   },
 ) => Promise<Caller>;
 
-export interface IntakeParts {
-  readonly authenticate: Authenticate;
-  readonly running: Running;
-}
-
-/**
- * Lets a call in.
- *
- * @returns what gives its place back; call it once, when the call has been answered.
- * @throws Failure for a bad timeout, too many calls, a caller who may not.
- */
-export async function admit(
-  { authenticate, running }: IntakeParts,
-  exchange: Exchange,
-  protocol: Protocol,
-): Promise<() => void> {
+/** What of the headers holds for the whole call. @throws Failure for a bad timeout or on-behalf-of. */
+export function openCall(exchange: Exchange, protocol: Protocol): void {
   const { headers, policy } = exchange;
   exchange.startDeadline(allowedMs(protocol, joinedValue(headers, protocol.timeoutHeader), policy.streaming));
   exchange.onBehalfOf = onBehalfOf(headers);
-  const release = running.admit(policy);
-  try {
-    await authenticateCaller(authenticate, exchange);
-    return release;
-  } catch (error) {
-    release();
-    throw error;
-  }
 }
 
-async function authenticateCaller(authenticate: Authenticate, exchange: Exchange): Promise<void> {
+/**
+ * Finds out who calls.
+ *
+ * @param final false: only so that no stranger's body is read. The caller is judged again when the body is there, since
+ *   whoever holds a body back may have been revoked meanwhile.
+ * @throws Failure for a caller who may not.
+ */
+export async function identifyCaller(
+  authenticate: Authenticate,
+  exchange: Exchange,
+  final: boolean,
+): Promise<void> {
   const { policy, signal, peerAddress: clientIp } = exchange;
   if (policy.access === 'public') return;
   const token = credentialOf(exchange.headers);
   if (token !== undefined) {
-    exchange.caller = await exchange.orAborted(
-      authenticate(token, { clientIp, strong: policy.strong, signal }),
-    );
+    const options = { clientIp, strong: final && policy.strong, counts: final, signal };
+    exchange.caller = await exchange.orAborted(authenticate(token, options));
   } else if (policy.access === 'required') {
     throw credentialsMissing();
   }
+}
+
+/** Reads a call's one message, for as long as nobody has to wait for it. */
+export async function readBody(
+  exchange: Exchange,
+  protocol: Protocol,
+  compressed: boolean,
+): Promise<Uint8Array> {
+  const timer = setTimeout(() => exchange.abort(bodyTooSlow()), BODY_MS);
+  try {
+    return await exchange.orAborted(
+      readMessage(exchange.request, protocol, exchange.policy.maxBytes, compressed),
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function bodyTooSlow(): Failure {
+  return new Failure('deadline', 'BODY_TOO_SLOW', `the body did not come within ${BODY_MS / 1000} seconds`);
 }

@@ -13,10 +13,10 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { VerifyLog } from '../telemetry/verify-log.ts';
 import { type Answer, isError, plainError, wholeAnswer, writeAnswer, writeStream } from './answer.ts';
 import { assertUtf8, explainBody } from './bad-body.ts';
-import { isCompressed, readMessage } from './body.ts';
+import { isCompressed } from './body.ts';
 import { Exchange } from './exchange.ts';
 import { HealthBoard } from './health.ts';
-import { type Authenticate, admit, type IntakeParts } from './intake.ts';
+import { type Authenticate, identifyCaller, openCall, readBody } from './intake.ts';
 import { callInterceptor } from './interceptor.ts';
 import { type NodeRequest, type NodeResponse, pathOf } from './node-http.ts';
 import { type MethodPolicy, policyOf, UNKNOWN_METHOD } from './policy.ts';
@@ -65,7 +65,7 @@ export class Pipeline {
   readonly #metrics: Metrics;
   readonly #callLog: CallLog;
   readonly #running: Running;
-  readonly #intake: IntakeParts;
+  readonly #authenticate: Authenticate;
   readonly #health = new HealthBoard();
   readonly #routes = new Map<string, Route>();
   /** Speaks every protocol for calls that have no handler. */
@@ -79,7 +79,7 @@ export class Pipeline {
     this.#metrics = options.metrics;
     this.#callLog = new CallLog(options.log, options.verifyLog);
     this.#running = new Running(options.limits ?? DEFAULT_LIMITS);
-    this.#intake = { authenticate: options.authenticate, running: this.#running };
+    this.#authenticate = options.authenticate;
     const { handlers, services } = buildRoutes((router) => {
       options.routes(router);
       router.service(Health, this.#health.service());
@@ -174,13 +174,17 @@ export class Pipeline {
     let release = () => {};
     try {
       const compressed = isCompressed(exchange.headers, protocol);
-      release = await admit(this.#intake, exchange, protocol);
+      openCall(exchange, protocol);
       if (exchange.policy.streaming) {
+        release = this.#running.admit(exchange.policy);
+        await identifyCaller(this.#authenticate, exchange, true);
         await writeStream(exchange, await handler(universalRequest(exchange, protocol, undefined)));
       } else {
-        const { request, policy } = exchange;
-        const reading = readMessage(request, protocol, policy.maxBytes, compressed);
-        const message = await exchange.orAborted(reading);
+        await identifyCaller(this.#authenticate, exchange, false);
+        const message = await readBody(exchange, protocol, compressed);
+        // Not before: a place that waits for its body is one that anyone with a key could keep.
+        release = this.#running.admit(exchange.policy);
+        await identifyCaller(this.#authenticate, exchange, true);
         await writeAnswer(exchange, await unary(exchange, handler, protocol, message));
       }
     } catch (error) {

@@ -36,8 +36,9 @@ export interface Servers {
   readonly grpcPort: number;
   readonly httpPort: number;
   /**
-   * Stops: health says NOT_SERVING and /readyz 503, no new connection is taken, calls that run may finish. What still
-   * runs after `graceMs` is answered UNAVAILABLE and cut off. Resolves once every connection is closed. May be called again.
+   * Stops: health says NOT_SERVING and /readyz 503, no new connection is taken, calls that run may finish, and those that
+   * come on open connections within the first second. What still runs after `graceMs` is answered UNAVAILABLE and cut
+   * off. Resolves once every connection is closed. May be called again.
    */
   drain(graceMs: number): Promise<void>;
 }
@@ -72,6 +73,8 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   httpServer.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
     request.on('error', peerFailed);
     response.on('error', peerFailed);
+    // Whatever answers: a client that keeps the connection would be cut off in its next call.
+    if (!httpServer.listening) response.setHeader('connection', 'close');
     if (!routes.handle(request, response)) pipeline.handle(request, response);
   });
   const grpcPort = await listen(grpcServer, 'GATEHOUSE_GRPC_PORT', options.grpcPort, host);

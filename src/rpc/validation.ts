@@ -5,6 +5,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Path } from '@bufbuild/protobuf/reflect';
 import { createValidator } from '@bufbuild/protovalidate';
 import { Failure, invalidFields, type Violation } from '../domain/failure.ts';
+import { boundViolations } from './bounds.ts';
 import { MAX_VIOLATIONS } from './errors.ts';
 
 // A key of a map is the caller's own text, and might be a secret in the wrong place.
@@ -33,6 +34,8 @@ export function validateMessage<Desc extends DescMessage>(
   schema: Desc,
   message: MessageShape<Desc>,
 ): Violation[] {
+  const beyond = boundViolations(schema, message);
+  if (beyond.length > 0) return beyond.slice(0, MAX_VIOLATIONS);
   const result = validator.validate(schema, message);
   if (result.kind === 'error') throw result.error;
   if (result.kind === 'valid') return [];

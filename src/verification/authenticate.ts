@@ -12,8 +12,9 @@ const NOTHING_MORE = { permissions: [] } as const;
 /**
  * The caller behind a credential.
  *
- * @param clientIp address that the call came from.
- * @param strong judge it against the system of record, as writes do.
+ * @param options.clientIp address that the call came from.
+ * @param options.strong judge it against the system of record, as writes do.
+ * @param options.counts whether this is a use of the key.
  * @throws Failure `unauthenticated`, the same for unknown, malformed, revoked, disabled and expired keys; `denied` for
  *   a live key from an address that it may not be used from; `unavailable`.
  */
@@ -22,8 +23,9 @@ export async function authenticate(
   usage: UsageRecorder,
   now: () => number,
   token: string,
-  { clientIp, strong }: { readonly clientIp: string | undefined; readonly strong: boolean },
+  options: { readonly clientIp: string | undefined; readonly strong: boolean; readonly counts: boolean },
 ): Promise<Caller> {
+  const { clientIp, strong, counts } = options;
   const match = await verifier.match(token, strong);
   if (match === undefined) throw badCredentials();
   const demands = clientIp === undefined ? NOTHING_MORE : { ...NOTHING_MORE, clientIp };
@@ -33,7 +35,7 @@ export async function authenticate(
   }
   if (status !== 'valid') throw badCredentials();
   // Other keys are counted where they are verified; a management key is only ever used by calling.
-  if (match.keyspace.id === RESERVED_KEYSPACE) usage.count(match.key.id, now());
+  if (counts && match.keyspace.id === RESERVED_KEYSPACE) usage.count(match.key.id, now());
   return match;
 }
 

@@ -1,7 +1,7 @@
 /** What bad input gets: the right code, the field's path, one clear sentence. And the service goes on. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { callJson, type Gatehouse, type JsonAnswer, startGatehouse } from '../support/gatehouse.ts';
+import { callJson, fieldsOf, type Gatehouse, type JsonAnswer, startGatehouse } from '../support/gatehouse.ts';
 
 let gatehouse: Gatehouse;
 
@@ -12,14 +12,6 @@ afterAll(() => gatehouse.remove());
 
 function call(method: string, body: unknown, headers: Record<string, string> = {}): Promise<JsonAnswer> {
   return callJson(gatehouse, method, body, { key: gatehouse.rootKey, headers });
-}
-
-/** Field paths of the BadRequest details. */
-function fieldsOf({ body }: JsonAnswer): string[] {
-  const details: { type: string; debug?: { fieldViolations?: { field: string }[] } }[] = body.details ?? [];
-  return details.flatMap(
-    (detail) => detail.debug?.fieldViolations?.map((violation) => violation.field) ?? [],
-  );
 }
 
 /** A keyspace that is good but for what `fields` changes. */

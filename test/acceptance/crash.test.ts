@@ -1,8 +1,12 @@
 /** kill -9 in the middle of writes loses nothing that was acknowledged and leaves nothing half done. */
 
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { sampleEvent, sampleKey, sampleSecret } from '../conformance/samples.ts';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
 
 const CREATES = 1000;
@@ -57,8 +61,32 @@ describe('after kill -9 in the middle of 1,000 creates', () => {
   });
 });
 
+describe('after the end of a process between a write and the publication of its event', () => {
+  test('the next start publishes the event', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+    const now = Date.now();
+    const bare = sampleKey({ keyspace: 'default', createTime: now, updateTime: now });
+    const key = { ...bare, pending: [sampleEvent(bare)] };
+    const before = await openSqliteStore(join(folder, 'gatehouse.db'));
+    await before.insertKey(key, sampleSecret(key));
+    await before.close();
+    expect(halfKeys({ folder })).toEqual({ withoutSecret: 0, withoutEvent: 1, pending: 1 });
+
+    const gatehouse = await startGatehouse({ folder });
+    try {
+      await gatehouse.stop();
+      expect(halfKeys({ folder })).toEqual({ withoutSecret: 0, withoutEvent: 0, pending: 0 });
+      const after = await openSqliteStore(join(folder, 'gatehouse.db'));
+      expect(await after.listEvents({ kind: 'key', id: key.id })).toEqual(key.pending);
+      await after.close();
+    } finally {
+      await gatehouse.remove();
+    }
+  });
+});
+
 /** Keys whose secret or audit event is missing, or whose event is still pending. */
-function halfKeys({ folder }: Gatehouse) {
+function halfKeys({ folder }: Pick<Gatehouse, 'folder'>) {
   const database = new DatabaseSync(join(folder, 'gatehouse.db'), { readOnly: true });
   const count = (where: string) =>
     Number(database.prepare(`SELECT count(*) AS n FROM keys WHERE ${where}`).get()?.n);

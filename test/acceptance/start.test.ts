@@ -1,15 +1,17 @@
 /** Starting and stopping: what is printed, what is refused, what is kept. */
 
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const openssl = spawnSync('openssl', ['version']).status === 0;
 const started: Gatehouse[] = [];
 
 afterEach(async () => {
@@ -35,6 +37,27 @@ function failingStart(env: Record<string, string>): { code: number | null; lines
   return { code: result.status, lines: result.stderr.trim().split('\n'), stdout: result.stdout };
 }
 
+/** Writes a certificate and its key as PEM files. */
+function makeCertificate(cert: string, key: string): void {
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-x509'];
+  const made = spawnSync('openssl', [
+    ...['req', ...kind, '-keyout', key, '-out', cert],
+    ...['-days', '2', '-subj', '/CN=localhost'],
+  ]);
+  if (made.status !== 0) throw new Error(made.stderr.toString());
+}
+
+/** Holds a port while `use` runs. */
+async function withPortInUse(use: (port: string) => Promise<void>): Promise<void> {
+  const blocker = createServer().listen(0, '127.0.0.1');
+  await once(blocker, 'listening');
+  try {
+    await use(String((blocker.address() as AddressInfo).port));
+  } finally {
+    blocker.close();
+  }
+}
+
 describe('the first start', () => {
   test('prints a generated root key once, with curl lines that work when pasted', async () => {
     const first = await start({ env: { GATEHOUSE_ROOT_KEY: '' } });
@@ -54,6 +77,22 @@ describe('the first start', () => {
     expect(second.output().stderr).not.toMatch(/ghm_[A-Za-z0-9]{43}/);
     expect(second.output().stderr).toContain('1 root key');
     expect((await callJson(second, 'KeyService/ListKeys', {}, { key: rootKey })).status).toBe(200);
+  });
+
+  test('that fails because a port is in use prints no root key and loses none: the next one prints it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+    await withPortInUse(async (port) => {
+      for (const setting of ['GATEHOUSE_GRPC_PORT', 'GATEHOUSE_HTTP_PORT']) {
+        const failed = failingStart({ GATEHOUSE_DATA: join(folder, 'gatehouse.db'), [setting]: port });
+        expect(failed.code).toBe(1);
+        expect(failed.lines).toHaveLength(1);
+        expect(failed.lines.join() + failed.stdout).not.toContain('ghm_');
+      }
+    });
+    const next = await start({ env: { GATEHOUSE_ROOT_KEY: '' }, folder });
+    const [rootKey] = /ghm_[A-Za-z0-9]{43}/.exec(next.output().stderr) ?? [];
+    expect(next.output().stderr).toContain('1 root key');
+    expect((await callJson(next, 'KeyService/ListKeys', {}, { key: rootKey })).status).toBe(200);
   });
 
   test('makes the data file readable by its owner only', async () => {
@@ -99,6 +138,33 @@ describe('the root key of the settings', () => {
   });
 });
 
+describe('what others put into the environment', () => {
+  test('a Kubernetes service named gatehouse does not stop the start', async () => {
+    const gatehouse = await start({
+      env: {
+        GATEHOUSE_SERVICE_HOST: '10.0.0.1',
+        GATEHOUSE_SERVICE_PORT: '8080',
+        GATEHOUSE_SERVICE_PORT_HTTP: '8080',
+        GATEHOUSE_SERVICE_PORT_GRPC: '50051',
+        GATEHOUSE_PORT: 'tcp://10.0.0.1:8080',
+        GATEHOUSE_PORT_8080_TCP: 'tcp://10.0.0.1:8080',
+        GATEHOUSE_PORT_8080_TCP_PROTO: 'tcp',
+        GATEHOUSE_PORT_8080_TCP_PORT: '8080',
+        GATEHOUSE_PORT_8080_TCP_ADDR: '10.0.0.1',
+      },
+    });
+    expect(gatehouse.http).toContain('127.0.0.1');
+    expect((await callJson(gatehouse, 'KeyService/ListKeys', {}, { key: gatehouse.rootKey })).status).toBe(
+      200,
+    );
+  });
+
+  test('an unknown setting with an empty value is unset, and does not stop the start', async () => {
+    const gatehouse = await start({ env: { GATEHOUSE_NO_SUCH_SETTING: '', GATEHOUSE_PORT: '' } });
+    expect((await fetch(`${gatehouse.http}/readyz`)).status).toBe(200);
+  });
+});
+
 describe('a start that cannot be', () => {
   test.each([
     ['a port that is none', { GATEHOUSE_HTTP_PORT: '80a' }, 'GATEHOUSE_HTTP_PORT'],
@@ -107,6 +173,7 @@ describe('a start that cannot be', () => {
     ['a pepper that is too short', { GATEHOUSE_PEPPERS: 'p1:c2hvcnQ=' }, 'GATEHOUSE_PEPPERS'],
     ['a log level that is none', { GATEHOUSE_LOG_LEVEL: 'loud' }, 'GATEHOUSE_LOG_LEVEL'],
     ['a misspelt setting', { GATEHOUSE_HTPP_PORT: '1' }, 'GATEHOUSE_HTPP_PORT'],
+    ['a port that names no listener', { GATEHOUSE_PORT: '8080' }, 'GATEHOUSE_PORT'],
     [
       'a store that this version does not have',
       { MONGODB_URI: 'mongodb://user:hunter2@localhost' },
@@ -148,19 +215,51 @@ describe('a start that cannot be', () => {
     rmSync(folder, { recursive: true });
   });
 
+  describe.skipIf(!openssl)('TLS', () => {
+    let folder: string;
+    let good: Record<string, string>;
+    const path = (name: string) => join(folder, name);
+
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+      makeCertificate(path('cert.pem'), path('key.pem'));
+      good = { GATEHOUSE_TLS_CERT: path('cert.pem'), GATEHOUSE_TLS_KEY: path('key.pem') };
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    test.each([
+      ['GATEHOUSE_TLS_CERT', 'CERTIFICATE'],
+      ['GATEHOUSE_TLS_KEY', 'PRIVATE KEY'],
+      ['GATEHOUSE_TLS_CLIENT_CA', 'CERTIFICATE'],
+    ])('a PEM file that does not parse: one line that names %s', (setting, kind) => {
+      const broken = `-----BEGIN ${kind}-----\naHVudGVyMg==\n-----END ${kind}-----\n`;
+      for (const text of ['', 'hunter2', broken]) {
+        writeFileSync(path('bad.pem'), text);
+        const { code, lines } = failingStart({ ...good, [setting]: path('bad.pem') });
+        expect([code, lines.length], text).toEqual([1, 1]);
+        expect(lines[0]).toContain(setting);
+        expect(lines[0]).not.toMatch(/hunter2|aHVudGVyMg|error:/);
+      }
+    });
+
+    test('a key of another certificate: one line that names GATEHOUSE_TLS_KEY', () => {
+      makeCertificate(path('other.pem'), path('other-key.pem'));
+      const { code, lines } = failingStart({ ...good, GATEHOUSE_TLS_KEY: path('other-key.pem') });
+      expect([code, lines.length]).toEqual([1, 1]);
+      expect(lines[0]).toContain('GATEHOUSE_TLS_KEY');
+    });
+  });
+
   test('a port in use: one line that names the setting and the port', async () => {
-    const blocker = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => blocker.once('listening', resolve));
-    const address = blocker.address();
-    const port = typeof address === 'object' && address !== null ? String(address.port) : '';
-    for (const setting of ['GATEHOUSE_GRPC_PORT', 'GATEHOUSE_HTTP_PORT']) {
-      const { code, lines } = failingStart({ [setting]: port });
-      expect(code).toBe(1);
-      expect(lines).toHaveLength(1);
-      expect(lines[0]).toContain(setting);
-      expect(lines[0]).toContain(port);
-    }
-    blocker.close();
+    await withPortInUse(async (port) => {
+      for (const setting of ['GATEHOUSE_GRPC_PORT', 'GATEHOUSE_HTTP_PORT']) {
+        const { code, lines } = failingStart({ [setting]: port });
+        expect(code).toBe(1);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).toContain(setting);
+        expect(lines[0]).toContain(port);
+      }
+    });
   });
 
   test('a second process on the same data file says so and stops; the first goes on', async () => {

@@ -65,12 +65,19 @@ describe.each(WAYS)('credentials in $protocol over $over', (way) => {
     }
   });
 
-  test('writes are judged against the system of record, reads are not', async () => {
+  test('callers are judged before the body and again after it: writes then against the system of record', async () => {
     rig.asked.length = 0;
     await call(rig, way, GET_KEY, QUESTION, { token: GOOD_KEY });
     await call(rig, way, CREATE_KEY, '{"keyspace":"acme","name":"n"}', { token: GOOD_KEY });
     await call(rig, way, VERIFY, '{"token":"good"}', { token: GOOD_KEY });
-    expect(rig.asked.map(({ strong }) => strong)).toEqual([false, true, false]);
+    expect(rig.asked.map(({ strong, counts }) => ({ strong, counts }))).toEqual([
+      { strong: false, counts: false },
+      { strong: false, counts: true },
+      { strong: false, counts: false },
+      { strong: true, counts: true },
+      { strong: false, counts: false },
+      { strong: false, counts: true },
+    ]);
     expect(rig.asked[0]?.clientIp).toBe('127.0.0.1');
   });
 

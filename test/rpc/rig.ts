@@ -48,6 +48,7 @@ export interface Rig extends Servers {
   readonly asked: {
     readonly token: string;
     readonly strong: boolean;
+    readonly counts: boolean;
     readonly clientIp: string | undefined;
   }[];
   /** Lets every handler that waits go on. */
@@ -73,8 +74,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const metrics = new Metrics({ processMetrics: false });
   const mode = options.logVerify ?? 'all';
   const gate = Promise.withResolvers<void>();
-  const authenticate: Authenticate = async (token, { clientIp, strong }) => {
-    asked.push({ token, clientIp, strong });
+  const authenticate: Authenticate = async (token, { clientIp, strong, counts }) => {
+    asked.push({ token, clientIp, strong, counts });
     if (token === GOOD_KEY) return someCaller();
     if (token === ELSEWHERE_KEY)
       throw denied('ADDRESS_NOT_ALLOWED', 'the calling key may not be used from this address');

@@ -149,3 +149,11 @@ export async function callJson(
     body: text === '' ? undefined : JSON.parse(text),
   };
 }
+
+/** Field paths of an answer's BadRequest details. */
+export function fieldsOf({ body }: JsonAnswer): string[] {
+  const details: { type: string; debug?: { fieldViolations?: { field: string }[] } }[] = body.details ?? [];
+  return details.flatMap(
+    (detail) => detail.debug?.fieldViolations?.map((violation) => violation.field) ?? [],
+  );
+}

@@ -16,6 +16,7 @@ export function originOf(context: HandlerContext): CallOrigin {
   return {
     caller: callerOf(call),
     requestId: call.requestId,
+    ...optional('clientIp', call.peerAddress),
     ...optional('onBehalfOf', call.onBehalfOf),
   };
 }

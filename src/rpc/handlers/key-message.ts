@@ -1,10 +1,9 @@
 /** Keys between the contract's messages and the domain's records. */
 
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Propagation } from '../../coherence/changes.ts';
 import { type KeyState, keyState, type Owner } from '../../domain/key.ts';
-import { optional } from '../../domain/optional.ts';
 import {
   type Key as KeyMessage,
   KeySchema,
@@ -57,9 +56,9 @@ export function timeField<N extends string>(name: N, time: number | undefined) {
   return field as { readonly [P in N]?: ReturnType<typeof timestampFromMs> };
 }
 
-/** A Timestamp in milliseconds, left out where there is none. */
-export function timeOf<N extends string>(name: N, timestamp: Parameters<typeof timestampMs>[0] | undefined) {
-  return optional(name, timestamp === undefined ? undefined : timestampMs(timestamp));
+/** A Timestamp in milliseconds, cut: rounding up would bring the last moment of the year 9999 into the next. */
+export function timeOf({ seconds, nanos }: Timestamp): number {
+  return Number(seconds) * 1000 + Math.floor(nanos / 1_000_000);
 }
 
 export function ownerMessage({ kind, id }: Owner): OwnerMessage {

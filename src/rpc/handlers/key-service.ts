@@ -1,7 +1,7 @@
 /** KeyService: from messages to the operations in `keys/` and back. */
 
 import { create, toBinary } from '@bufbuild/protobuf';
-import { durationMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
@@ -128,7 +128,7 @@ function expiryOf(expiry: CreateKeyRequest['expiry']): Expiry | undefined {
     case 'ttl':
       return { kind: 'ttl', ttl: durationMs(expiry.value) };
     case 'expireTime':
-      return { kind: 'at', time: timestampMs(expiry.value) };
+      return { kind: 'at', time: timeOf(expiry.value) };
     case 'neverExpires':
       return { kind: 'never' };
     default:
@@ -146,12 +146,12 @@ function listQuestion(request: ListKeysRequest): ListQuestion {
       ...optional('states', states.length === 0 ? undefined : states),
       ...optional('nameContains', request.nameContains === '' ? undefined : request.nameContains),
       ...optional('displayPrefix', request.displayPrefix === '' ? undefined : request.displayPrefix),
-      ...timeOf('createdAfter', request.createdAfter),
-      ...timeOf('createdBefore', request.createdBefore),
-      ...timeOf('lastUsedAfter', request.lastUsedAfter),
-      ...timeOf('lastUsedBefore', request.lastUsedBefore),
-      ...timeOf('expiresAfter', request.expiresAfter),
-      ...timeOf('expiresBefore', request.expiresBefore),
+      ...optional('createdAfter', request.createdAfter && timeOf(request.createdAfter)),
+      ...optional('createdBefore', request.createdBefore && timeOf(request.createdBefore)),
+      ...optional('lastUsedAfter', request.lastUsedAfter && timeOf(request.lastUsedAfter)),
+      ...optional('lastUsedBefore', request.lastUsedBefore && timeOf(request.lastUsedBefore)),
+      ...optional('expiresAfter', request.expiresAfter && timeOf(request.expiresAfter)),
+      ...optional('expiresBefore', request.expiresBefore && timeOf(request.expiresBefore)),
     },
     pageSize: request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize,
     pageToken: request.pageToken,
@@ -166,7 +166,7 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
     ...optional('name', masked('name', key.name)),
     ...optional('permissions', masked('permissions', key.permissions)),
     ...optional('metadata', masked('metadata', key.metadata)),
-    ...optional('expireTime', masked('expire_time', key.expireTime ? timestampMs(key.expireTime) : null)),
+    ...optional('expireTime', masked('expire_time', key.expireTime ? timeOf(key.expireTime) : null)),
     ...optional('disabled', masked('disabled', key.disabled)),
     ...optional('project', masked('project', key.project === '' ? null : key.project)),
     ...optional('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),

@@ -16,12 +16,15 @@ export class Connection {
   readonly #queries = new LRUCache<string, StatementSync>({ max: PREPARED_QUERIES });
   readonly #writes: WriteQueue;
 
-  /** @param database open, and of the current schema. */
-  constructor(database: DatabaseSync) {
+  /**
+   * @param database open, and of the current schema.
+   * @param check throws where writing would be in vain; asked before each transaction.
+   */
+  constructor(database: DatabaseSync, check?: () => void) {
     this.#database = database;
     const prepared = Object.entries(STATEMENTS).map(([name, { sql }]) => [name, database.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Record<StatementName, StatementSync>;
-    this.#writes = new WriteQueue(database);
+    this.#writes = new WriteQueue(database, check);
   }
 
   /** The statement's first row; `Row` is what its columns are, which the caller knows from its text. */

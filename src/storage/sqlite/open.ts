@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Connection } from './connection.ts';
+import { dataFileCheck } from './data-file.ts';
 import { openError, StoreUnusable } from './errors.ts';
 import { migrate, readVersion } from './schema.ts';
 import { SqliteKeyStore } from './store.ts';
@@ -42,7 +43,8 @@ export async function openSqliteStore(path: string): Promise<SqliteKeyStore> {
     const version = readVersion(database, file);
     database.exec(SETTINGS);
     migrate(database, version);
-    return new SqliteKeyStore(new Connection(database));
+    const check = file === IN_MEMORY ? undefined : dataFileCheck(file);
+    return new SqliteKeyStore(new Connection(database, check));
   } catch (error) {
     if (database?.isOpen === true) database.close();
     throw openError(file, error);

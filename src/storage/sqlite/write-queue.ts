@@ -17,13 +17,16 @@ interface Write {
 
 export class WriteQueue {
   readonly #database: DatabaseSync;
+  readonly #check: () => void;
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
   #waiting: Write[] = [];
   /** The level that the connection is at; unknown until it is first set here. */
   #level: 'FULL' | 'NORMAL' | undefined;
 
-  constructor(database: DatabaseSync) {
+  /** @param check throws where writing would be in vain; asked before each transaction. */
+  constructor(database: DatabaseSync, check = () => {}) {
     this.#database = database;
+    this.#check = check;
     const prepared = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Record<keyof typeof SQL, StatementSync>;
   }
@@ -57,6 +60,7 @@ export class WriteQueue {
   /** @returns what tells each writer how its write went, to be called after the commit. */
   #together(writes: readonly Write[]): (() => void)[] {
     const { begin, commit, rollback } = this.#statements;
+    this.#check();
     this.#synchronize(writes.some(({ synced }) => synced) ? 'FULL' : 'NORMAL');
     try {
       begin.run();

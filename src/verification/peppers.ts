@@ -1,0 +1,51 @@
+/** Whether the settings have the peppers that the stored keys need. */
+
+import { hmacSha256, type Pepper } from '../domain/digest.ts';
+import { Failure } from '../domain/failure.ts';
+import type { KeyStore } from '../storage/key-store.ts';
+
+/** What the check value of a pepper is the MAC of. No token: those have no spaces. */
+const PEPPER_CHECK = 'check value of a pepper';
+
+/**
+ * Makes sure that every pepper which live keys were hashed under is there, and is the one that it was, and remembers
+ * new ones by their check values. Without its pepper a key would read as unknown, which to its holder is a revocation.
+ *
+ * @param now milliseconds since 1970.
+ * @throws Failure `precondition`, with the line for the operator.
+ */
+export async function requirePeppers(
+  store: KeyStore,
+  peppers: readonly Pepper[],
+  now: number,
+): Promise<void> {
+  const inUse = await store.peppersInUse(now);
+  const checks = new Map(peppers.map(({ id, key }) => [id, hmacSha256(key, PEPPER_CHECK)]));
+  for (const [id, keys] of inUse) {
+    if (!checks.has(id)) {
+      throw wrongPeppers(
+        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which live keys were hashed under (${keys})`,
+      );
+    }
+  }
+  for (;;) {
+    const registry = await store.readRegistry();
+    const seen = new Map(Object.entries(registry.pepperChecks ?? {}));
+    const news = [...checks].filter(([id, check]) => seen.get(id) !== check);
+    if (news.length === 0) return;
+    for (const [id] of news) {
+      const keys = inUse.get(id);
+      if (seen.has(id) && keys !== undefined) {
+        throw wrongPeppers(
+          `GATEHOUSE_PEPPERS has another pepper as "${id}" than the one which live keys were hashed under (${keys})`,
+        );
+      }
+    }
+    const pepperChecks = Object.fromEntries([...seen, ...news]);
+    if (await store.replaceRegistry({ ...registry, revision: registry.revision + 1, pepperChecks })) return;
+  }
+}
+
+function wrongPeppers(message: string): Failure {
+  return new Failure('precondition', 'NO_PEPPER', message);
+}

@@ -1,0 +1,154 @@
+/** Keyspaces over the real service: listing them page by page, and changing just what the mask names. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fieldsOf, type JsonAnswer } from '../support/gatehouse.ts';
+import { FORMAT, openShop, type Shop } from '../support/shop.ts';
+
+const MADE = 23;
+
+let shop: Shop;
+let all: string[];
+
+beforeAll(async () => {
+  shop = await openShop();
+  const made = Array.from({ length: MADE }, (_, index) => `made-${String(index).padStart(2, '0')}`);
+  for (const id of made) {
+    const { status } = await shop.root('KeyspaceService/CreateKeyspace', {
+      keyspace: { ...FORMAT, id, prefix: `${id}_` },
+    });
+    expect(status).toBe(200);
+  }
+  all = ['default', 'gatehouse', 'gated', 'plain', 'shop', ...made].sort();
+});
+afterAll(() => shop.remove());
+
+const list = (question: object, by = shop.rootKey) =>
+  shop.call(by, 'KeyspaceService/ListKeyspaces', question);
+
+/** The ids of all pages, in the order in which they came. */
+async function walk(pageSize: number, by = shop.rootKey): Promise<string[]> {
+  const met: string[] = [];
+  let pageToken = '';
+  do {
+    const { body } = await list({ pageSize, pageToken }, by);
+    expect(body.keyspaces.length).toBeLessThanOrEqual(pageSize);
+    met.push(...body.keyspaces.map(({ id }: { id: string }) => id));
+    pageToken = body.nextPageToken;
+  } while (pageToken !== '');
+  return met;
+}
+
+function expectPageTokenRefused(answer: JsonAnswer): void {
+  expect([answer.status, answer.body.code]).toEqual([400, 'invalid_argument']);
+  expect(fieldsOf(answer)).toEqual(['page_token']);
+}
+
+describe('ListKeyspaces', () => {
+  test.each([1, 4, 7, 27, 28, 29, 1000])(
+    'in pages of %d meets each keyspace once, by id',
+    async (pageSize) => {
+      expect(await walk(pageSize)).toEqual(all);
+    },
+  );
+
+  test('meets just those that the caller may read', async () => {
+    const reader = await shop.manager(
+      'keyspaces:read@shop',
+      'keyspaces:admin@made-03',
+      'keyspaces:read@nowhere',
+    );
+    expect(await walk(1, reader.secret)).toEqual(['made-03', 'shop']);
+    const wide = await shop.manager('keyspaces:read');
+    expect(await walk(5, wide.secret)).toEqual(all.filter((id) => id !== 'gatehouse'));
+  });
+
+  test('a walk meets each once, and what was there before, while others are being made', async () => {
+    const met: string[] = [];
+    let pageToken = '';
+    let round = 0;
+    do {
+      const { body } = await list({ pageSize: 5, pageToken });
+      met.push(...body.keyspaces.map(({ id }: { id: string }) => id));
+      pageToken = body.nextPageToken;
+      const id = `late-${round++}`;
+      await shop.root('KeyspaceService/CreateKeyspace', { keyspace: { ...FORMAT, id, prefix: `${id}_` } });
+    } while (pageToken !== '');
+    expect(new Set(met).size).toBe(met.length);
+    expect(met.filter((id) => !id.startsWith('late-'))).toEqual(all);
+  });
+
+  test('takes no page token that was forged', async () => {
+    const { nextPageToken } = (await list({ pageSize: 3 })).body;
+    expect((await list({ pageSize: 3, pageToken: nextPageToken })).status).toBe(200);
+    const id = Buffer.from('made-00').toString('base64url');
+    const json = Buffer.from(JSON.stringify('made-00')).toString('base64url');
+    const [position, mac] = nextPageToken.split('.');
+    for (const forged of [
+      'x',
+      '.',
+      id,
+      json,
+      `${id}.${mac}`,
+      `${json}.${mac}`,
+      `${position}.`,
+      `${position}`,
+      `${nextPageToken}x`,
+      `x${nextPageToken}`,
+    ]) {
+      expectPageTokenRefused(await list({ pageSize: 3, pageToken: forged }));
+    }
+  });
+
+  test('takes no page token of another caller, nor of another listing', async () => {
+    const { nextPageToken } = (await list({ pageSize: 3 })).body;
+    const reader = await shop.manager('keyspaces:read', 'keyspaces:read@gatehouse');
+    expectPageTokenRefused(await list({ pageSize: 3, pageToken: nextPageToken }, reader.secret));
+    for (let made = 0; made < 2; made++) await shop.make('plain');
+    const keys = (await shop.root('KeyService/ListKeys', { pageSize: 1 })).body;
+    expect(keys.nextPageToken).not.toBe('');
+    expectPageTokenRefused(await list({ pageToken: keys.nextPageToken }));
+    expectPageTokenRefused(await shop.root('KeyService/ListKeys', { pageToken: nextPageToken }));
+  });
+});
+
+describe('UpdateKeyspace', () => {
+  const get = async (id: string) => (await shop.root('KeyspaceService/GetKeyspace', { id })).body.keyspace;
+
+  test.each([
+    ['not offered', { clientCacheTtl: '5s' }],
+    ['not offered, inside one that is', { keyDefaults: { credits: { remaining: '5' } } }],
+    ['not offered, as a value', { selfServiceCallers: ['SELF_SERVICE_CALLER_SESSION'] }],
+    [
+      'of the format',
+      { prefix: 'other_', secretLength: 50, hash: 'HASH_ALGORITHM_ARGON2ID', checksum: true },
+    ],
+    ['of its policy', { defaultTtl: '60s', maxTtl: '3600s', selfServicePermission: 'keys:manage' }],
+    ['that only the server sets', { revision: '99', createTime: '2020-01-01T00:00:00Z' }],
+  ])('ignores fields that the mask does not name: %s', async (what, fields) => {
+    const before = await get('made-01');
+    const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {
+      keyspace: { id: 'made-01', displayName: what, ...fields },
+      updateMask: 'displayName',
+    });
+    expect([status, body.message]).toEqual([200, undefined]);
+    const { updateTime, revision, ...rest } = await get('made-01');
+    expect(rest).toEqual({
+      ...Object.fromEntries(
+        Object.entries(before).filter(([name]) => name !== 'updateTime' && name !== 'revision'),
+      ),
+      displayName: what,
+    });
+    expect(Number(revision)).toBe(Number(before.revision) + 1);
+    expect(Date.parse(updateTime)).toBeGreaterThanOrEqual(Date.parse(before.updateTime));
+  });
+
+  test('refuses those that the mask names and that are not offered, and changes nothing', async () => {
+    const before = await get('made-02');
+    const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {
+      keyspace: { id: 'made-02', displayName: 'x', clientCacheTtl: '5s' },
+      updateMask: 'displayName,clientCacheTtl',
+    });
+    expect([status, body.code]).toEqual([501, 'unimplemented']);
+    expect(await get('made-02')).toEqual(before);
+  });
+});
