@@ -87,4 +87,8 @@ function digestOfSources() {
   return hash.digest('hex');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) generate();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // npx runs `prepare` in a checkout too, before `npm ci` and where the development dependencies are gone: no failure.
+  if (!process.argv.includes('--prepare')) generate();
+  else if (canGenerate()) generateIfStale();
+}

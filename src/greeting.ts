@@ -11,7 +11,8 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** What runs where; on the first start the root key, this once, with lines to paste. */
 export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }: App): string {
   const scheme = settings.tls === undefined ? 'http' : 'https';
-  const base = `${scheme}://${httpAddress}`;
+  // What listens everywhere is reached here by the loopback address.
+  const base = `${scheme}://${httpAddress.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`;
   const lines = [
     '',
     `  Gatehouse ${version}`,
@@ -29,7 +30,7 @@ export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }
 
 function firstSteps(base: string, rootKey: string): string[] {
   const call = (method: string, body: string) =>
-    `curl -s ${base}/gatehouse.v1.${method} -H "authorization: Bearer $GATEHOUSE_KEY" -H "content-type: application/json" -d ${body}`;
+    `curl -sS ${base}/gatehouse.v1.${method} -H "authorization: Bearer $GATEHOUSE_KEY" -H "content-type: application/json" -d ${body}`;
   return [
     '  The root key, shown this once. Keep it as you keep a password:',
     '',
@@ -43,8 +44,10 @@ function firstSteps(base: string, rootKey: string): string[] {
   ];
 }
 
-function warnings({ host, tls }: Settings, roots: App['roots']): string[] {
+function warnings({ host, tls, verifyAccess }: Settings, roots: App['roots']): string[] {
   const found: string[] = [];
+  if (verifyAccess === 'open')
+    found.push('anyone who reaches a port may call Verify (GATEHOUSE_VERIFY_ACCESS=open).');
   if (tls === undefined && !isLoopback(host)) {
     found.push(
       `keys travel in plain text on ${host}; set GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY, or keep it behind TLS.`,

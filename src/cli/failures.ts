@@ -29,7 +29,7 @@ function commandLine({ message, code, exitCode }: CommanderError): ShownFailure 
 }
 
 function rpcLines({ code, reason, message, violations }: RpcError): string[] {
-  const kind = [code, ...(reason === undefined ? [] : [reason])].join(', ');
+  const kind = reason === undefined || reason === code ? code : `${code}, ${reason}`;
   if (violations.length === 0) return [line(`${message} (${kind})`)];
   const fields = violations.map(({ field, description }) => shown(`  ${field}: ${description}`));
   return [line(`the request is not valid (${kind})`), ...fields];

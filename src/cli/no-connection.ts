@@ -25,5 +25,5 @@ function causeOf(message: string): string {
   if (tls !== undefined) return `TLS says "${tls}"`;
   if (last.startsWith('Protocol error'))
     return 'what listens there does not speak gRPC; is it the gRPC port?';
-  return last;
+  return last.includes('ECONNREFUSED') ? `${last}; is the server running?` : last;
 }

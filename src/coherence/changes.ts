@@ -139,7 +139,9 @@ export class Changes {
       const before = await read();
       if (before === undefined) return undefined;
       if (options.expectedRevision !== undefined && options.expectedRevision !== before.revision) {
-        throw revisionMismatch(`revision is ${before.revision}, not ${options.expectedRevision}`);
+        throw revisionMismatch(
+          `the ${target.kind} is at revision ${before.revision}, not ${options.expectedRevision}`,
+        );
       }
       const edited = edit(before);
       if (edited === before) return { record: before, propagation: this.#propagation() };

@@ -24,6 +24,7 @@ import { ACCEPTED_CONTENT_TYPES, carries, type Protocol, protocolOf } from './pr
 import { serveReflection } from './reflection.ts';
 import {
   methodNotAllowed,
+  methodNotOffered,
   needsHttp2,
   nothingHere,
   stopping,
@@ -80,14 +81,14 @@ export class Pipeline {
     this.#callLog = new CallLog(options.log, options.verifyLog);
     this.#running = new Running(options.limits ?? DEFAULT_LIMITS);
     this.#authenticate = options.authenticate;
-    const { handlers, services } = buildRoutes((router) => {
+    const { handlers, services, offered } = buildRoutes((router) => {
       options.routes(router);
       router.service(Health, this.#health.service());
       serveReflection(router);
     }, callInterceptor(this.#running));
     this.#health.register(services.map(({ typeName }) => typeName));
     for (const handler of handlers) {
-      const policy = policyOf(handler.method, options.verifyAccess);
+      const policy = policyOf(handler.method, options.verifyAccess, offered.has(handler.method));
       this.#routes.set(handler.requestPath, { handler, policy });
     }
     const anyRoute = this.#routes.get(`/${Health.typeName}/${Health.method.check.name}`);
@@ -175,6 +176,10 @@ export class Pipeline {
     try {
       const compressed = isCompressed(exchange.headers, protocol);
       openCall(exchange, protocol);
+      if (!exchange.policy.offered) {
+        await identifyCaller(this.#authenticate, exchange, false);
+        throw methodNotOffered(exchange.policy);
+      }
       if (exchange.policy.streaming) {
         release = this.#running.admit(exchange.policy);
         await identifyCaller(this.#authenticate, exchange, true);

@@ -16,6 +16,8 @@ export interface MethodPolicy {
   /** Bytes of one message, before and after decompression. */
   readonly maxBytes: number;
   readonly streaming: boolean;
+  /** False: in the contract, but without an implementation here. */
+  readonly offered: boolean;
   /** Its log lines are those of judged tokens. */
   readonly judgesTokens: boolean;
 }
@@ -29,6 +31,7 @@ export const UNKNOWN_METHOD: MethodPolicy = {
   strong: false,
   maxBytes: 0,
   streaming: false,
+  offered: false,
   judgesTokens: false,
 };
 
@@ -47,7 +50,7 @@ const PUBLIC_SERVICES = [
 const READS = /^(Get|List|Verify)/;
 
 /** @param verifyAccess `open`: AuthService answers anyone who can reach the port. */
-export function policyOf(method: DescMethod, verifyAccess: 'key' | 'open'): MethodPolicy {
+export function policyOf(method: DescMethod, verifyAccess: 'key' | 'open', offered: boolean): MethodPolicy {
   const service = method.parent.typeName;
   const name = `${service}/${method.name}`;
   return {
@@ -58,6 +61,7 @@ export function policyOf(method: DescMethod, verifyAccess: 'key' | 'open'): Meth
     strong: !READS.test(method.name),
     maxBytes: maxBytesOf(method),
     streaming: method.methodKind !== 'unary',
+    offered,
     judgesTokens: name === `${AUTH_SERVICE}/Verify` || name === `${AUTH_SERVICE}/VerifyBatch`,
   };
 }

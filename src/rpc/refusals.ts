@@ -26,6 +26,11 @@ export function unknownMethod(): Failure {
   return new Failure('unimplemented', 'METHOD_UNKNOWN', 'there is no such method here');
 }
 
+/** Before a look at its fields: nobody is to fill them in first and learn of this afterwards. */
+export function methodNotOffered({ method }: MethodPolicy): Failure {
+  return new Failure('unimplemented', 'NOT_OFFERED', `${method}: this server does not offer it`);
+}
+
 export function nothingHere(): Failure {
   return new Failure('not-found', 'NOT_FOUND', 'there is nothing at this path');
 }

@@ -20,6 +20,8 @@ const DETAILS: Registry = createRegistry(file_google_rpc_error_details);
 export interface Routes {
   readonly handlers: readonly UniversalHandler[];
   readonly services: readonly DescService[];
+  /** Methods of those services that have an implementation. */
+  readonly offered: ReadonlySet<DescMethod>;
 }
 
 /** Builds the handlers of all services that `register` adds. */
@@ -31,6 +33,7 @@ export function buildRoutes(register: (router: ConnectRouter) => void, intercept
     jsonOptions: { ignoreUnknownFields: false, alwaysEmitImplicit: true, registry: DETAILS },
   });
   const services = new Set<DescService>();
+  const offered = new Set<DescMethod>();
   const add = <Method extends DescMethod>(method: Method, impl: MethodImpl<Method>) => {
     services.add(method.parent);
     inner.rpc(method, impl, { readMaxBytes: maxBytesOf(method) });
@@ -39,15 +42,17 @@ export function buildRoutes(register: (router: ConnectRouter) => void, intercept
     handlers: inner.handlers,
     rpc(method, impl) {
       add(method, impl);
+      offered.add(method);
       return this;
     },
     // One by one, because each method has a limit of its own.
     service(service, implementation) {
       const { methods } = createServiceImplSpec(service, implementation);
+      for (const method of service.methods) if (method.localName in implementation) offered.add(method);
       for (const { method, impl } of Object.values(methods)) add(method, impl as MethodImpl<typeof method>);
       return this;
     },
   };
   register(router);
-  return { handlers: inner.handlers, services: [...services] };
+  return { handlers: inner.handlers, services: [...services], offered };
 }

@@ -189,5 +189,8 @@ function fakeServices(router: ConnectRouter, calls: Call[], gate: Promise<void>)
       callOf(context).notes.verdicts = requests.map(() => ({ status: 'valid', keyspace: 'acme' }));
       return { results };
     },
+    async *watchRevocations() {
+      yield { resumeToken: 'here' };
+    },
   });
 }
