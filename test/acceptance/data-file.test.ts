@@ -50,7 +50,8 @@ describe('a service whose data file', () => {
       expect([refused.status, await readyStatus(gatehouse)]).toEqual([503, 503]);
       // Where the file is, is for the log alone.
       expect(JSON.stringify(refused.body)).not.toContain(gatehouse.folder);
-      expect(gatehouse.output().stdout).toContain(reason);
+      // What was printed comes through a pipe of its own.
+      await expect.poll(() => gatehouse.output().stdout).toContain(reason);
 
       const key = gatehouse.rootKey;
       const verified = await callJson(gatehouse, 'AuthService/Verify', { token: body.secret }, { key });
