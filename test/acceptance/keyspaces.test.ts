@@ -1,16 +1,15 @@
 /** Keyspaces over the real service: listing them page by page, and changing just what the mask names. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { fieldsOf, type JsonAnswer } from '../support/gatehouse.ts';
-import { FORMAT, openShop, type Shop } from '../support/shop.ts';
+import { FORMAT, useShop } from '../support/shop.ts';
 
 const MADE = 23;
 
-let shop: Shop;
+const shop = useShop();
 let all: string[];
 
 beforeAll(async () => {
-  shop = await openShop();
   const made = Array.from({ length: MADE }, (_, index) => `made-${String(index).padStart(2, '0')}`);
   for (const id of made) {
     const { status } = await shop.root('KeyspaceService/CreateKeyspace', {
@@ -20,7 +19,6 @@ beforeAll(async () => {
   }
   all = ['default', 'gatehouse', 'gated', 'plain', 'shop', ...made].sort();
 });
-afterAll(() => shop.remove());
 
 const list = (question: object, by = shop.rootKey) =>
   shop.call(by, 'KeyspaceService/ListKeyspaces', question);

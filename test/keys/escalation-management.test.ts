@@ -1,20 +1,10 @@
 /** Every way in which the holder of a management key might gain more than it has, tried against the real service. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { fieldsOf } from '../support/gatehouse.ts';
-import { FORMAT, type Made, openShop, type Shop } from '../support/shop.ts';
+import { FORMAT, type Made, useShop } from '../support/shop.ts';
 
-let shop: Shop;
-let call: Shop['call'];
-let root: Shop['root'];
-let make: Shop['make'];
-let manager: Shop['manager'];
-
-beforeAll(async () => {
-  shop = await openShop();
-  ({ call, root, make, manager } = shop);
-});
-afterAll(() => shop.remove());
+const { call, root, make, manager, rootKey } = useShop();
 
 describe('a management key', () => {
   test('that is narrowed to a keyspace cannot tell another keyspace from one that does not exist', async () => {
@@ -179,7 +169,7 @@ describe('a management key', () => {
   test('learns nothing of a token in a keyspace that it may not verify', async () => {
     const narrow = await manager('tokens:verify@shop');
     const foreign = await make('plain');
-    for (const token of [foreign.secret, `${foreign.secret}x`, 'plain_short', shop.rootKey, 'nowhere_1']) {
+    for (const token of [foreign.secret, `${foreign.secret}x`, 'plain_short', rootKey, 'nowhere_1']) {
       for (const keyspaces of [[], ['shop'], ['plain'], ['gatehouse']]) {
         const { body } = await call(narrow.secret, 'AuthService/Verify', { token, keyspaces });
         expect(body).toMatchObject({ valid: false, status: 'VERIFY_STATUS_NOT_FOUND', revision: '0' });
@@ -191,7 +181,7 @@ describe('a management key', () => {
   test('verifies management keys only where it names the reserved keyspace and may', async () => {
     const wide = await manager('tokens:verify');
     const named = await manager('tokens:verify@gatehouse');
-    const token = shop.rootKey;
+    const token = rootKey;
     const ask = async (by: string, keyspaces: string[]) =>
       (await call(by, 'AuthService/Verify', { token, keyspaces })).body.status;
     expect(await ask(wide.secret, ['gatehouse'])).toBe('VERIFY_STATUS_NOT_FOUND');

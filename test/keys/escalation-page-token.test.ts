@@ -1,19 +1,9 @@
 /** A page token is of use only to who was given it, for what it was given for. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { OWNER, openShop, type Shop } from '../support/shop.ts';
+import { describe, expect, test } from 'vitest';
+import { OWNER, useShop } from '../support/shop.ts';
 
-let shop: Shop;
-let call: Shop['call'];
-let root: Shop['root'];
-let make: Shop['make'];
-let manager: Shop['manager'];
-
-beforeAll(async () => {
-  shop = await openShop();
-  ({ call, root, make, manager } = shop);
-});
-afterAll(() => shop.remove());
+const { call, root, make, manager, rootKey } = useShop();
 
 describe('a page token', () => {
   test('is of no use to another caller, with another filter, or when forged', async () => {
@@ -23,10 +13,10 @@ describe('a page token', () => {
     const ask = async (by: string, more: object) =>
       (await call(by, 'KeyService/ListKeys', { ...page, ...more })).body.code;
     const reader = await manager('keys:read');
-    expect(await ask(shop.rootKey, { pageToken: nextPageToken })).toBeUndefined();
+    expect(await ask(rootKey, { pageToken: nextPageToken })).toBeUndefined();
     expect(await ask(reader.secret, { pageToken: nextPageToken })).toBe('invalid_argument');
-    expect(await ask(shop.rootKey, { pageToken: nextPageToken, owner: OWNER })).toBe('invalid_argument');
-    expect(await ask(shop.rootKey, { pageToken: nextPageToken, keyspace: 'shop' })).toBe('invalid_argument');
+    expect(await ask(rootKey, { pageToken: nextPageToken, owner: OWNER })).toBe('invalid_argument');
+    expect(await ask(rootKey, { pageToken: nextPageToken, keyspace: 'shop' })).toBe('invalid_argument');
     for (const forged of [
       `${nextPageToken}x`,
       `x${nextPageToken}`,
@@ -34,7 +24,7 @@ describe('a page token', () => {
       '.',
       nextPageToken.replace(/\..*/, '.'),
     ]) {
-      expect(await ask(shop.rootKey, { pageToken: forged })).toBe('invalid_argument');
+      expect(await ask(rootKey, { pageToken: forged })).toBe('invalid_argument');
     }
   });
 });

@@ -1,18 +1,9 @@
 /** Every way in which the holder of an ordinary key might gain more than it has, tried against the real service. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FORMAT, type Made, OWNER, openShop, type Shop } from '../support/shop.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { FORMAT, type Made, OWNER, useShop } from '../support/shop.ts';
 
-let shop: Shop;
-let call: Shop['call'];
-let root: Shop['root'];
-let make: Shop['make'];
-
-beforeAll(async () => {
-  shop = await openShop();
-  ({ call, root, make } = shop);
-});
-afterAll(() => shop.remove());
+const { call, root, make } = useShop();
 
 describe('a self-service key', () => {
   let alice: Made;

@@ -1,6 +1,7 @@
 /** A real service with three keyspaces, and short ways to make keys and callers in them. */
 
-import { callJson, type Gatehouse, type JsonAnswer, startGatehouse } from './gatehouse.ts';
+import { afterAll, beforeAll } from 'vitest';
+import { callJson, type Gatehouse, type JsonAnswer, ROOT_KEY, startGatehouse } from './gatehouse.ts';
 
 /** What a new keyspace must have besides its id and prefix. */
 export const FORMAT = { alphabet: 'ALPHABET_BASE62', secretLength: 32, hash: 'HASH_ALGORITHM_SHA256' };
@@ -31,34 +32,38 @@ export interface Shop {
   /** A call by the holder of a token. */
   call(token: string, method: string, body: unknown): Promise<JsonAnswer>;
   root(method: string, body: unknown): Promise<JsonAnswer>;
-  /** A new key; by the root unless told. */
+  /** A new key. */
   make(keyspace: string, more?: object): Promise<Made>;
   /** A new management key. */
   manager(...permissions: string[]): Promise<Made>;
-  remove(): Promise<void>;
 }
 
-/** `shop` has self-service, `plain` has none, `gated` asks its callers for a permission. */
-export async function openShop(): Promise<Shop> {
-  const gatehouse: Gatehouse = await startGatehouse();
-  const { rootKey } = gatehouse;
+/**
+ * A service for all tests of the file: `shop` has self-service, `plain` has none, `gated` asks its callers for a
+ * permission.
+ */
+export function useShop(): Shop {
+  let gatehouse: Gatehouse;
   const call = (key: string, method: string, body: unknown) => callJson(gatehouse, method, body, { key });
-  const root = (method: string, body: unknown) => call(rootKey, method, body);
+  const root = (method: string, body: unknown) => call(ROOT_KEY, method, body);
   const make = async (keyspace: string, more: object = {}) => {
     const { body } = await root('KeyService/CreateKey', { keyspace, name: 'test', ...more });
     if (body.key === undefined) throw new Error(`no key was made: ${body.message}`);
     return { id: body.key.id, secret: body.secret };
   };
-  for (const keyspace of KEYSPACES) {
-    const { body } = await root('KeyspaceService/CreateKeyspace', { keyspace });
-    if (body.keyspace === undefined) throw new Error(`no keyspace was made: ${body.message}`);
-  }
+  beforeAll(async () => {
+    gatehouse = await startGatehouse();
+    for (const keyspace of KEYSPACES) {
+      const { body } = await root('KeyspaceService/CreateKeyspace', { keyspace });
+      if (body.keyspace === undefined) throw new Error(`no keyspace was made: ${body.message}`);
+    }
+  });
+  afterAll(() => gatehouse.remove());
   return {
-    rootKey,
+    rootKey: ROOT_KEY,
     call,
     root,
     make,
     manager: (...permissions) => make('gatehouse', { permissions }),
-    remove: () => gatehouse.remove(),
   };
 }
