@@ -83,15 +83,12 @@ export class Changes {
     edit: Edit<Key>,
     options: ChangeOptions<Key>,
   ): Promise<Changed<Key> | undefined> {
-    const target = { kind: 'key', id } as const;
-    return this.#inTurn(target, () =>
-      this.#change(
-        target,
-        () => this.#store.getKey(id),
-        (next) => this.#store.replaceKey(next),
-        edit,
-        options,
-      ),
+    return this.#change(
+      { kind: 'key', id },
+      () => this.#store.getKey(id),
+      (next) => this.#store.replaceKey(next),
+      edit,
+      options,
     );
   }
 
@@ -101,15 +98,12 @@ export class Changes {
     edit: Edit<Keyspace>,
     options: ChangeOptions<Keyspace>,
   ): Promise<Changed<Keyspace> | undefined> {
-    const target = { kind: 'keyspace', id } as const;
-    return this.#inTurn(target, () =>
-      this.#change(
-        target,
-        async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
-        (next) => this.#store.replaceKeyspace(next),
-        edit,
-        options,
-      ),
+    return this.#change(
+      { kind: 'keyspace', id },
+      async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
+      (next) => this.#store.replaceKeyspace(next),
+      edit,
+      options,
     );
   }
 
@@ -135,24 +129,26 @@ export class Changes {
     edit: Edit<R>,
     options: ChangeOptions<R>,
   ): Promise<Changed<R> | undefined> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const before = await read();
-      if (before === undefined) return undefined;
-      if (options.expectedRevision !== undefined && options.expectedRevision !== before.revision) {
-        throw revisionMismatch(
-          `the ${target.kind} is at revision ${before.revision}, not ${options.expectedRevision}`,
-        );
-      }
-      const edited = edit(before);
-      if (edited === before) return { record: before, propagation: this.#propagation() };
+    return this.#inTurn(target, async () => {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+        const before = await read();
+        if (before === undefined) return undefined;
+        if (options.expectedRevision !== undefined && options.expectedRevision !== before.revision) {
+          throw revisionMismatch(
+            `the ${target.kind} is at revision ${before.revision}, not ${options.expectedRevision}`,
+          );
+        }
+        const edited = edit(before);
+        if (edited === before) return { record: before, propagation: this.#propagation() };
 
-      const next = this.#nextVersion(before, edited, options);
-      if (await replace(next)) {
-        await this.#publish(target);
-        return { record: next, propagation: this.#propagation() };
+        const next = this.#nextVersion(before, edited, options);
+        if (await replace(next)) {
+          await this.#publish(target);
+          return { record: next, propagation: this.#propagation() };
+        }
       }
-    }
-    throw revisionMismatch('others kept changing the record; try again');
+      throw revisionMismatch('others kept changing the record; try again');
+    });
   }
 
   #nextVersion<R extends (Key | Keyspace) & { readonly updateTime: number }>(

@@ -2,14 +2,15 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Changed } from '../coherence/changes.ts';
+import { changeRegistry } from '../coherence/registry.ts';
 import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { denied, Failure, invalidFields, notFound, type Violation } from '../domain/failure.ts';
-import { collidingKeyspace, type Keyspace, keyspaceViolations, type Registry } from '../domain/keyspace.ts';
-import { beyondManagement, manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { collidingKeyspace, type Keyspace, keyspaceViolations } from '../domain/keyspace.ts';
+import { manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
-import { checkPermissions } from './plan.ts';
+import { checkPermissions, refuseBeyondCaller } from './plan.ts';
 
 /** The fields of a keyspace that a client decides. */
 export type KeyspaceDraft = Omit<Keyspace, 'createTime' | 'updateTime' | 'revision' | 'pending'>;
@@ -69,8 +70,7 @@ export async function addKeyspace(
 }
 
 async function reservePrefix({ store }: Pick<Parts, 'store'>, { id, prefix }: Keyspace): Promise<void> {
-  for (;;) {
-    const registry = await store.readRegistry();
+  await changeRegistry(store, (registry) => {
     if (collidingKeyspace(registry, id, prefix) !== undefined) {
       throw new Failure(
         'already-exists',
@@ -78,13 +78,8 @@ async function reservePrefix({ store }: Pick<Parts, 'store'>, { id, prefix }: Ke
         "keyspace.prefix: must neither begin, nor begin with, another keyspace's prefix",
       );
     }
-    const next: Registry = {
-      ...registry,
-      revision: registry.revision + 1,
-      prefixes: { ...registry.prefixes, [prefix]: id },
-    };
-    if (await store.replaceRegistry(next)) return;
-  }
+    return { prefixes: { ...registry.prefixes, [prefix]: id } };
+  });
 }
 
 /** One keyspace. @throws Failure `not-found`, `denied`, `unavailable`. */
@@ -152,7 +147,10 @@ export async function updateKeyspace(
     (before) => {
       const after = edit(before);
       check(after);
-      refuseMoreThanCaller(origin.caller, after);
+      // A management key that names no permission gets these, so they are handed on as permissions are.
+      if (id === RESERVED_KEYSPACE) {
+        refuseBeyondCaller(origin.caller, after.keyDefaults.permissions, 'keyspace.key_defaults.permissions');
+      }
       return isDeepStrictEqual(before, after) ? before : after;
     },
     {
@@ -176,18 +174,6 @@ function check(keyspace: Keyspace): void {
   }
   if (violations.length > 0) throw invalidFields(violations);
   checkPermissions(keyspace.id, keyspace.keyDefaults.permissions, 'keyspace.key_defaults.permissions');
-}
-
-/** A management key that names no permission gets the defaults, so they are handed on as permissions are. */
-function refuseMoreThanCaller(caller: Caller, { id, keyDefaults }: Keyspace): void {
-  if (id !== RESERVED_KEYSPACE) return;
-  const beyond = beyondManagement(caller.key.permissions, keyDefaults.permissions);
-  if (beyond.length > 0) {
-    throw denied(
-      'HOLDS_MORE_THAN_CALLER',
-      `keyspace.key_defaults.permissions: the calling key does not hold ${beyond.join(', ')}`,
-    );
-  }
 }
 
 function changedFields(before: Keyspace, after: Keyspace): string[] {

@@ -179,11 +179,14 @@ function managedPermissions(
   wanted: readonly string[],
 ): readonly string[] {
   const permissions = wanted.length === 0 ? keyspace.keyDefaults.permissions : wanted;
-  if (keyspace.id !== RESERVED_KEYSPACE) return permissions;
-  const beyond = beyondManagement(caller.key.permissions, permissions);
-  if (beyond.length > 0)
-    throw holdsTooMuch('permissions', `the calling key does not hold ${beyond.join(', ')}`);
+  if (keyspace.id === RESERVED_KEYSPACE) refuseBeyondCaller(caller, permissions, 'permissions');
   return permissions;
+}
+
+/** @throws Failure `denied` where management permissions go beyond what the caller holds. */
+export function refuseBeyondCaller(caller: Caller, permissions: readonly string[], field: string): void {
+  const beyond = beyondManagement(caller.key.permissions, permissions);
+  if (beyond.length > 0) throw holdsTooMuch(field, `the calling key does not hold ${beyond.join(', ')}`);
 }
 
 function narrowedNetworks(caller: Caller, wanted: readonly string[]): readonly string[] {

@@ -34,8 +34,9 @@ function checksOf(schema: DescMessage): readonly Check[] {
 function checkOf(field: DescField): Check[] {
   switch (field.fieldKind) {
     case 'list':
+      return sizeCheck(field, (message) => message.get(field).size);
     case 'map':
-      return sizeCheck(field);
+      return sizeCheck(field, (message) => message.get(field).size);
     case 'message':
       return [messageCheck(field, field.message)];
     default:
@@ -43,19 +44,13 @@ function checkOf(field: DescField): Check[] {
   }
 }
 
-function sizeCheck(field: DescField & { fieldKind: 'list' | 'map' }): Check[] {
+function sizeCheck(field: DescField, sizeOf: (message: ReflectMessage) => number): Check[] {
   const { type } = getOption(field, fieldRules);
   const max =
     type.case === 'repeated' ? type.value.maxItems : type.case === 'map' ? type.value.maxPairs : undefined;
   if (max === undefined || max === 0n) return [];
-  return [
-    (message, path) => {
-      const { size } = field.fieldKind === 'list' ? message.get(field) : message.get(field);
-      return size <= max
-        ? []
-        : [{ field: path + field.name, description: `must have at most ${max} entries` }];
-    },
-  ];
+  const description = `must have at most ${max} entries`;
+  return [(message, path) => (sizeOf(message) <= max ? [] : [{ field: path + field.name, description }])];
 }
 
 function messageCheck(field: DescField & { fieldKind: 'message' }, schema: DescMessage): Check {

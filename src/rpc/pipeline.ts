@@ -24,9 +24,9 @@ import { ACCEPTED_CONTENT_TYPES, carries, type Protocol, protocolOf } from './pr
 import { serveReflection } from './reflection.ts';
 import {
   methodNotAllowed,
-  methodNotOffered,
   needsHttp2,
   nothingHere,
+  notOffered,
   stopping,
   unknownMethod,
   unsupportedType,
@@ -178,7 +178,8 @@ export class Pipeline {
       openCall(exchange, protocol);
       if (!exchange.policy.offered) {
         await identifyCaller(this.#authenticate, exchange, false);
-        throw methodNotOffered(exchange.policy);
+        // Before a look at its fields: nobody is to fill them in first and learn of this afterwards.
+        throw notOffered(exchange.policy.method);
       }
       if (exchange.policy.streaming) {
         release = this.#running.admit(exchange.policy);

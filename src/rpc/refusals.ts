@@ -1,4 +1,4 @@
-/** Calls that reach no handler, whatever their body and caller. */
+/** Refusals that say nothing of body or caller. */
 
 import { Failure } from '../domain/failure.ts';
 import type { MethodPolicy } from './policy.ts';
@@ -26,9 +26,9 @@ export function unknownMethod(): Failure {
   return new Failure('unimplemented', 'METHOD_UNKNOWN', 'there is no such method here');
 }
 
-/** Before a look at its fields: nobody is to fill them in first and learn of this afterwards. */
-export function methodNotOffered({ method }: MethodPolicy): Failure {
-  return new Failure('unimplemented', 'NOT_OFFERED', `${method}: this server does not offer it`);
+/** @param what of the contract is not there: an RPC, a field, a value. */
+export function notOffered(what: string): Failure {
+  return new Failure('unimplemented', 'NOT_OFFERED', `${what}: this server does not offer it`);
 }
 
 export function nothingHere(): Failure {

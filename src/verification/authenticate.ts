@@ -2,12 +2,11 @@
 
 import type { Caller } from '../domain/caller.ts';
 import { Failure } from '../domain/failure.ts';
+import { optional } from '../domain/optional.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { judge } from '../domain/verdict.ts';
 import type { UsageRecorder } from './usage.ts';
 import type { Verifier } from './verifier.ts';
-
-const NOTHING_MORE = { permissions: [] } as const;
 
 /**
  * The caller behind a credential.
@@ -28,8 +27,7 @@ export async function authenticate(
   const { clientIp, strong, counts } = options;
   const match = await verifier.match(token, strong);
   if (match === undefined) throw badCredentials();
-  const demands = clientIp === undefined ? NOTHING_MORE : { ...NOTHING_MORE, clientIp };
-  const { status } = judge(match.key, demands, now());
+  const { status } = judge(match.key, { permissions: [], ...optional('clientIp', clientIp) }, now());
   if (status === 'ip-not-allowed') {
     throw new Failure('denied', 'ADDRESS_NOT_ALLOWED', 'the calling key may not be used from this address');
   }

@@ -1,5 +1,6 @@
 /** Whether the settings have the peppers that the stored keys need. */
 
+import { changeRegistry } from '../coherence/registry.ts';
 import { hmacSha256, type Pepper } from '../domain/digest.ts';
 import { Failure } from '../domain/failure.ts';
 import type { KeyStore } from '../storage/key-store.ts';
@@ -28,11 +29,9 @@ export async function requirePeppers(
       );
     }
   }
-  for (;;) {
-    const registry = await store.readRegistry();
-    const seen = new Map(Object.entries(registry.pepperChecks ?? {}));
+  await changeRegistry(store, ({ pepperChecks = {} }) => {
+    const seen = new Map(Object.entries(pepperChecks));
     const news = [...checks].filter(([id, check]) => seen.get(id) !== check);
-    if (news.length === 0) return;
     for (const [id] of news) {
       const keys = inUse.get(id);
       if (seen.has(id) && keys !== undefined) {
@@ -41,9 +40,8 @@ export async function requirePeppers(
         );
       }
     }
-    const pepperChecks = Object.fromEntries([...seen, ...news]);
-    if (await store.replaceRegistry({ ...registry, revision: registry.revision + 1, pepperChecks })) return;
-  }
+    return news.length === 0 ? undefined : { pepperChecks: Object.fromEntries([...seen, ...news]) };
+  });
 }
 
 function wrongPeppers(message: string): Failure {

@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Propagation } from '../../coherence/changes.ts';
 import { type KeyState, keyState, type Owner } from '../../domain/key.ts';
+import { optional } from '../../domain/optional.ts';
 import {
   type Key as KeyMessage,
   KeySchema,
@@ -52,8 +53,7 @@ export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
 
 /** A Timestamp field, left out where there is no time. */
 export function timeField<N extends string>(name: N, time: number | undefined) {
-  const field = time === undefined ? {} : { [name]: timestampFromMs(time) };
-  return field as { readonly [P in N]?: ReturnType<typeof timestampFromMs> };
+  return optional(name, time === undefined ? undefined : timestampFromMs(time));
 }
 
 /** A Timestamp in milliseconds, cut: rounding up would bring the last moment of the year 9999 into the next. */

@@ -26,9 +26,10 @@ import { getKey, type ListQuestion, listKeys, usageOf } from '../../keys/read.ts
 import { revokeKey } from '../../keys/revoke.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
+import { notOffered } from '../refusals.ts';
 import { originOf, requireCaller } from './caller.ts';
 import { keyMessage, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
-import { KEY_PATHS_NOT_OFFERED, notOffered, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
+import { KEY_PATHS_NOT_OFFERED, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
 /** Bytes of keys after which a page ends, however many keys were asked for. */

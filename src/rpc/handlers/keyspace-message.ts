@@ -14,7 +14,7 @@ import {
   SelfServiceCaller,
 } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import type { KeyspaceDraft } from '../../keys/keyspaces.ts';
-import { notOffered } from './not-offered.ts';
+import { notOffered } from '../refusals.ts';
 
 const DEFAULT_DISPLAY_LENGTH = 12;
 

@@ -6,11 +6,11 @@
 
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
-import { Failure } from '../../domain/failure.ts';
 import { VerifyRequestSchema } from '../../gen/gatehouse/v1/auth_service_pb.js';
 import { CreateKeyRequestSchema, RevokeKeyRequestSchema } from '../../gen/gatehouse/v1/key_service_pb.js';
 import { KeyDefaultsSchema, KeyspaceSchema } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import { CreateKeyspaceRequestSchema } from '../../gen/gatehouse/v1/keyspace_service_pb.js';
+import { notOffered } from '../refusals.ts';
 
 const NOT_OFFERED = new Map<string, readonly string[]>([
   [VerifyRequestSchema.typeName, ['cost', 'charge_id']],
@@ -60,8 +60,4 @@ export function refuseNotOffered<D extends DescMessage>(schema: D, message: Mess
 export function refuseMaskPaths(paths: readonly string[], unavailable: readonly string[]): void {
   const path = paths.find((one) => unavailable.includes(one));
   if (path !== undefined) throw notOffered(path);
-}
-
-export function notOffered(what: string): Failure {
-  return new Failure('unimplemented', 'NOT_OFFERED', `${what}: this server does not offer it`);
 }
