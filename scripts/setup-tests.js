@@ -1,71 +1,144 @@
-// Programs that the tests talk to. Each is looked for on the PATH, then in .tools/bin; else it is fetched there, once.
+// What the tests need besides npm's packages: where each thing is, and how it is made in .tools where it is missing.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { root } from './run-tool.js';
 
-const BIN = join(root, '.tools/bin');
-const STAMP = join(BIN, '.stamp');
-const PINS = { GATEHOUSE_TEST_GRPCURL: 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4' };
+const TOOLS = join(root, '.tools');
+const BIN = join(TOOLS, 'bin');
+const VENV = join(TOOLS, 'venv');
+const VENV_BIN = join(VENV, process.platform === 'win32' ? 'Scripts' : 'bin');
+const REQUIREMENTS = join(root, 'test/requirements.txt');
+/** Milliseconds that one set-up waits for another to end. */
+const PATIENCE = 20 * 60_000;
+const SKIPPED = 'Tests that need it are skipped.';
 
 /**
- * The environment of the tests: where each program is, empty where it is missing.
- * @returns {Record<keyof typeof PINS, string>}
+ * @typedef {object} Part
+ * @property {string} what for people
+ * @property {string} maker program on the PATH that makes it
+ * @property {string} pins what it is made of, with versions
+ * @property {string} stamp file with the pins of what is there. It is written last, so half a part has none.
+ * @property {() => boolean} make
+ */
+
+const GRPCURL = goProgram('grpcurl', 'github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4');
+const GO_PLUGINS = [
+  goProgram('protoc-gen-go', 'google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12'),
+  goProgram('protoc-gen-go-grpc', 'google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2'),
+];
+/** @type {Part} */
+const PYTHON = {
+  what: 'Python packages of test/requirements.txt (gRPC client, MongoDB server)',
+  maker: 'python3',
+  // Its programs hold the folder's path: where the checkout was moved, they are made again.
+  pins: `${VENV}\n${readFileSync(REQUIREMENTS, 'utf8')}`,
+  stamp: join(VENV, '.stamp'),
+  // Only wheels: to build grpcio or numpy takes an hour, and fails for want of a compiler rather than of the wheel.
+  make: () =>
+    run('python3', ['-m', 'venv', '--clear', VENV]) &&
+    run(join(VENV_BIN, 'python'), [
+      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+      ...['--no-deps', '--only-binary', ':all:', '--requirement', REQUIREMENTS],
+    ]),
+};
+
+/**
+ * The environment of the tests: where each thing is, empty where it is missing.
+ * @returns {Record<string, string>}
  */
 export function findTools() {
-  return { GATEHOUSE_TEST_GRPCURL: onPath('grpcurl') ?? inProject('grpcurl') ?? '' };
+  const python = isMade(PYTHON);
+  return {
+    GATEHOUSE_TEST_GRPCURL: onPath('grpcurl') ?? (isMade(GRPCURL) ? join(BIN, executable('grpcurl')) : ''),
+    GATEHOUSE_TEST_CURL: onPath('curl') ?? '',
+    GATEHOUSE_TEST_PYTHON: python ? join(VENV_BIN, executable('python')) : '',
+    GATEHOUSE_TEST_GO: onPath('go') ?? '',
+    // Folder of protoc-gen-go and protoc-gen-go-grpc.
+    GATEHOUSE_TEST_GO_PLUGINS: GO_PLUGINS.every(isMade) ? BIN : '',
+    // Address of a server that is there already: its user gives it.
+    GATEHOUSE_TEST_MONGODB_URI: process.env.GATEHOUSE_TEST_MONGODB_URI ?? '',
+    // A program that speaks MongoDB's protocol.
+    GATEHOUSE_TEST_MONGOD: onPath('mongod') ?? (python ? join(VENV_BIN, executable('secantusd-py')) : ''),
+  };
 }
 
-/** Fetches what is missing. False where that failed, which stderr then tells. */
+/** Makes what is missing. False where something still is, which stderr then tells. */
 export function setUpTests() {
-  if (Object.values(findTools()).every(Boolean)) return true;
-  if (onPath('go') === undefined) {
-    console.error(
-      'MISSING: grpcurl, and no `go` on the PATH to build it with. Tests that need it are skipped.',
-    );
-    return false;
-  }
+  const parts = [...(onPath('grpcurl') === undefined ? [GRPCURL] : []), ...GO_PLUGINS, PYTHON];
+  const curl = onPath('curl') !== undefined;
+  if (!curl) console.error(`MISSING: curl on the PATH. ${SKIPPED}`);
+  if (parts.every(isMade)) return curl;
   mkdirSync(BIN, { recursive: true });
-  for (const pin of Object.values(PINS)) {
-    console.error(`Fetching ${pin} into .tools/bin ...`);
-    const { status } = spawnSync('go', ['install', pin], {
-      stdio: ['ignore', 2, 2],
-      env: { ...process.env, GOBIN: BIN },
-    });
-    if (status === 0) continue;
-    console.error(`MISSING: ${pin} could not be built. Tests that need it are skipped.`);
+  // One set-up at a time. The lock is the system's, so it goes with the process that holds it.
+  const lock = new DatabaseSync(join(TOOLS, 'set-up.db'), { timeout: PATIENCE });
+  lock.exec('BEGIN EXCLUSIVE');
+  const missing = parts.filter((part) => !isMade(part) && !make(part));
+  lock.close();
+  return curl && missing.length === 0;
+}
+
+/** @param {Part} part */
+function make({ what, maker, pins, stamp, make }) {
+  if (onPath(maker) === undefined) {
+    console.error(`MISSING: ${what}, and no \`${maker}\` on the PATH to make it with. ${SKIPPED}`);
     return false;
   }
-  writeFileSync(STAMP, JSON.stringify(PINS));
+  console.error(`Fetching ${what} into .tools ...`);
+  rmSync(stamp, { force: true });
+  if (!make()) {
+    console.error(`MISSING: ${what} could not be made. ${SKIPPED}`);
+    return false;
+  }
+  writeFileSync(stamp, pins);
   return true;
 }
 
-/** @param {string} name */
-function inProject(name) {
-  const pinned = existsSync(STAMP) && readFileSync(STAMP, 'utf8') === JSON.stringify(PINS);
-  return pinned ? executable(BIN, name) : undefined;
+/** @param {Part} part */
+function isMade({ pins, stamp }) {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === pins;
+}
+
+/**
+ * @param {string} name
+ * @param {string} pins package and version
+ * @returns {Part}
+ */
+function goProgram(name, pins) {
+  const make = () => run('go', ['install', pins], { GOBIN: BIN });
+  return { what: name, maker: 'go', pins, stamp: join(BIN, `.${name}.stamp`), make };
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ */
+function run(program, args, env = {}) {
+  const { status } = spawnSync(program, args, {
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, ...env },
+  });
+  return status === 0;
 }
 
 /** @param {string} name */
 function onPath(name) {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const found = executable(folder, name);
-    if (found !== undefined) return found;
+    const file = join(folder, executable(name));
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not in this folder.
+    }
   }
   return undefined;
 }
 
-/**
- * @param {string} folder
- * @param {string} name
- */
-function executable(folder, name) {
-  const file = join(folder, process.platform === 'win32' ? `${name}.exe` : name);
-  try {
-    accessSync(file, constants.X_OK);
-    return file;
-  } catch {
-    return undefined;
-  }
+/** @param {string} name */
+function executable(name) {
+  return process.platform === 'win32' ? `${name}.exe` : name;
 }

@@ -16,7 +16,7 @@ import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
 import { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
-import { openSqliteStore } from './storage/sqlite/open.ts';
+import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { unrefTimer, VerifyLog } from './telemetry/verify-log.ts';
@@ -48,7 +48,7 @@ export interface App {
  */
 export async function startApp(settings: Settings): Promise<App> {
   const log = createLog({ level: settings.logLevel });
-  const store = await openSqliteStore(settings.data);
+  const store = await openStore(settings.mongodbUri ?? settings.data);
   try {
     return await startOver(store, settings, log);
   } catch (error) {
@@ -59,7 +59,9 @@ export async function startApp(settings: Settings): Promise<App> {
 
 async function startOver(store: KeyStore, settings: Settings, log: Log): Promise<App> {
   const now = Date.now;
-  const cached = new CachedKeyStore(store, CACHE_SIZES);
+  // Where others may write, what is in memory may be old: nothing is kept.
+  const memory = settings.mongodbUri === undefined ? new CachedKeyStore(store, CACHE_SIZES) : undefined;
+  const cached = memory ?? store;
   const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
   const changes = new Changes(cached, now, onUnpublished);
   const secrets = new Secrets(settings.peppers);
@@ -72,7 +74,15 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
   await requirePeppers(store, settings.peppers, now());
 
   const metrics = new Metrics();
-  watch(metrics, cached, usage);
+  if (memory !== undefined) watchMemory(metrics, memory);
+  metrics.watch(
+    'gatehouse_usage_dropped_total',
+    'Uses not counted: the store was away too long',
+    'reason',
+    () => ({
+      store_unavailable: usage.dropped,
+    }),
+  );
   const verifyLog = new VerifyLog({
     log,
     mode: settings.logVerify,
@@ -131,20 +141,12 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
 }
 
 /** What is counted where it happens, for whoever scrapes it. */
-function watch(metrics: Metrics, { keys, secrets, keyspaces }: CachedKeyStore, usage: UsageRecorder): void {
+function watchMemory(metrics: Metrics, { keys, secrets, keyspaces }: CachedKeyStore): void {
   const records = { key: keys, secret: secrets, keyspace: keyspaces };
   const counted = (field: 'hits' | 'misses') => () =>
     Object.fromEntries(Object.entries(records).map(([record, cache]) => [record, cache[field]]));
   metrics.watch('gatehouse_cache_hits_total', 'Records answered from memory', 'record', counted('hits'));
   metrics.watch('gatehouse_cache_misses_total', 'Records read from the store', 'record', counted('misses'));
-  metrics.watch(
-    'gatehouse_usage_dropped_total',
-    'Uses not counted: the store was away too long',
-    'reason',
-    () => ({
-      store_unavailable: usage.dropped,
-    }),
-  );
 }
 
 async function canAnswer(store: KeyStore, log: Log): Promise<boolean> {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { App } from './app.ts';
 import type { Settings } from './settings.ts';
+import { describeLocation } from './storage/open.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -19,7 +20,7 @@ export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }
     '',
     `  gRPC    ${grpcAddress}`,
     `  HTTP    ${base}   (Connect, gRPC-Web, JSON, /healthz, /readyz, /metrics)`,
-    `  Store   SQLite, ${settings.data}`,
+    `  Store   ${describeLocation(settings.mongodbUri ?? settings.data)}`,
     `  Access  ${roots.live} root key${roots.live === 1 ? '' : 's'}`,
     '',
     ...(roots.generated === undefined ? [] : firstSteps(base, roots.generated)),
@@ -44,7 +45,7 @@ function firstSteps(base: string, rootKey: string): string[] {
   ];
 }
 
-function warnings({ host, tls, verifyAccess }: Settings, roots: App['roots']): string[] {
+function warnings({ host, tls, verifyAccess, mongodbUri }: Settings, roots: App['roots']): string[] {
   const found: string[] = [];
   if (verifyAccess === 'open')
     found.push('anyone who reaches a port may call Verify (GATEHOUSE_VERIFY_ACCESS=open).');
@@ -52,6 +53,9 @@ function warnings({ host, tls, verifyAccess }: Settings, roots: App['roots']): s
     found.push(
       `keys travel in plain text on ${host}; set GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY, or keep it behind TLS.`,
     );
+  }
+  if (mongodbUri !== undefined) {
+    found.push('no record is cached, since other processes may write to the database: each Verify reads it.');
   }
   if (roots.settingRevoked)
     found.push('the key in GATEHOUSE_ROOT_KEY was revoked and stays so; set a new one.');

@@ -19,8 +19,10 @@ export interface Settings {
   readonly host: string;
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** File of the embedded store, or `:memory:`. */
+  /** File of the embedded store, or `:memory:`; unused where `mongodbUri` is set. */
   readonly data: string;
+  /** The database that is the system of record; it may hold a password. */
+  readonly mongodbUri: string | undefined;
   readonly rootKey: string | undefined;
   readonly peppers: readonly Pepper[];
   readonly verifyAccess: 'key' | 'open';
@@ -41,13 +43,12 @@ const PEPPER_BYTES = 32;
 
 /** Settings of the contract whose capability this version does not have. */
 const NOT_YET = [
-  'MONGODB_URI',
   'REDIS_URL',
   'GATEHOUSE_METRICS_PORT',
   'GATEHOUSE_TRUSTED_PROXIES',
   'GATEHOUSE_CORS_ORIGINS',
 ];
-const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS'];
+const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS', 'MONGODB_URI'];
 const KNOWN = [
   'GATEHOUSE_HOST',
   'GATEHOUSE_GRPC_PORT',
@@ -80,6 +81,7 @@ export function readSettings(env: Environment = process.env): Settings {
     grpcPort: port(env, 'GATEHOUSE_GRPC_PORT', 50_051),
     httpPort: port(env, 'GATEHOUSE_HTTP_PORT', 8080),
     data: text(env, 'GATEHOUSE_DATA') ?? './data/gatehouse.db',
+    mongodbUri: mongodbUri(env),
     rootKey: rootKey(env),
     peppers: peppers(env),
     verifyAccess: choice(env, 'GATEHOUSE_VERIFY_ACCESS', ['key', 'open'], 'key'),
@@ -102,7 +104,9 @@ function refuseUnknown(env: Environment): void {
   }
   const workers = text(env, 'GATEHOUSE_WORKERS');
   if (workers !== undefined && workers !== '1') {
-    throw new BadSetting('GATEHOUSE_WORKERS accepts only 1: the embedded store takes one process');
+    throw new BadSetting(
+      'GATEHOUSE_WORKERS accepts only 1; over MongoDB start as many processes as you like',
+    );
   }
 }
 
@@ -163,6 +167,14 @@ function rootKey(env: Environment): string | undefined {
     throw new BadSetting(
       'GATEHOUSE_ROOT_KEY must be ghm_ and 32 to 128 of A-Z a-z 0-9 _ -; `gatehouse root-key` mints one',
     );
+  }
+  return value;
+}
+
+function mongodbUri(env: Environment): string | undefined {
+  const value = secretText(env, 'MONGODB_URI');
+  if (value !== undefined && !/^mongodb(\+srv)?:\/\/./.test(value)) {
+    throw new BadSetting('MONGODB_URI must be mongodb://host:port/database or mongodb+srv://host/database');
   }
   return value;
 }

@@ -5,6 +5,8 @@ import type { KeyStore } from '../storage/key-store.ts';
 /** A change younger than this may still be at work. */
 const GRACE_MS = 2000;
 const BATCH = 1000;
+/** Grace and interval together are below five seconds, within which a dead process's changes are finished. */
+const INTERVAL_MS = 1000;
 
 /**
  * Publishes the events that were left pending, at most a batch of them.
@@ -22,7 +24,7 @@ export async function publishPending(
   }
 }
 
-/** Sweeps every two seconds until stopped. */
+/** Sweeps every second until stopped. */
 export class PendingSweep {
   readonly #timer: NodeJS.Timeout;
   #running: Promise<void> = Promise.resolve();
@@ -32,7 +34,7 @@ export class PendingSweep {
       this.#running = this.#running
         .then(() => publishPending(store, now() - GRACE_MS, onError))
         .catch(onError);
-    }, GRACE_MS);
+    }, INTERVAL_MS);
     this.#timer.unref();
   }
 

@@ -49,6 +49,8 @@ export interface Registry {
    * and nothing of the pepper itself.
    */
   readonly pepperChecks?: Readonly<Record<string, string>>;
+  /** Random: which of the processes that start at once makes the first root key. */
+  readonly firstRootClaim?: string;
 }
 
 type SecretShape = Pick<Keyspace, 'prefix' | 'alphabet' | 'secretLength' | 'hash'>;

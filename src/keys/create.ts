@@ -65,30 +65,48 @@ async function mintKey(
   throw new Error('random ids kept colliding: the random source is broken');
 }
 
-/** Adds the key that a token opens. @returns undefined where an id or lookup was taken; nothing is changed then. */
+/**
+ * Adds the key that a token opens.
+ *
+ * @param identity of a secret of the token that is there, without its key.
+ * @returns undefined where an id or lookup was taken; nothing is changed then.
+ */
 export async function addKeyFor(
   { secrets, changes }: Pick<Parts, 'secrets' | 'changes'>,
   keyspace: Keyspace,
   token: string,
   plan: KeyPlan,
   actor: Actor,
+  identity: KeyIdentity = newIdentity(),
 ): Promise<Key | undefined> {
-  const key = newKey(keyspace, token, plan, actor.id);
+  const key = newKey(keyspace, token, plan, actor.id, identity);
   const sealed = await secrets.seal(keyspace, token);
   const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
   return (await changes.addKey(key, secret, actor)) ? key : undefined;
 }
 
-function newKey(keyspace: Keyspace, token: string, plan: KeyPlan, createdBy: string): Key {
+type KeyIdentity = Pick<Key, 'id' | 'generation'>;
+
+function newIdentity(): KeyIdentity {
+  return { id: `key_${randomText('base62', 22)}`, generation: randomText('base62', 16) };
+}
+
+function newKey(
+  keyspace: Keyspace,
+  token: string,
+  plan: KeyPlan,
+  createdBy: string,
+  { id, generation }: KeyIdentity,
+): Key {
   return {
     ...plan,
-    id: `key_${randomText('base62', 22)}`,
+    id,
+    generation,
     keyspace: keyspace.id,
     displayPrefix: token.slice(0, keyspace.displayLength),
     disabled: false,
     createdBy,
     updateTime: plan.createTime,
-    generation: randomText('base62', 16),
     revision: 1,
     pending: [],
   };

@@ -5,8 +5,11 @@
  * Promises of all methods:
  * - Durable: what a resolved promise reported survives `kill -9` of this process.
  * - Atomic: one record is changed as a whole or not at all; there are no changes over several records.
- * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`, within a second. It never answers
- *   "not there" when it could not look.
+ * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`. It never answers "not there" when it
+ *   could not look. A write that was rejected may have been done all the same.
+ * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`) is answered or rejected within 500 ms, other
+ *   calls within a second for each record that they change, lists and counts within five seconds.
+ * - Fresh: a read that starts after a write was acknowledged, by whichever process, sees it.
  * - Records are given and taken as plain values; changing one after the call changes nothing stored.
  */
 
@@ -101,8 +104,8 @@ export interface KeyStore {
   /**
    * Adds a key and its secret. Once resolved, both are there; after a crash, at most the secret is, and a
    * secret without a key opens nothing.
-   * @returns false where a key with this id, or a secret with this lookup in this keyspace, exists; nothing is changed
-   * then.
+   * @returns false where a key with this id, or another secret with this lookup in this keyspace, exists; nothing is
+   * changed then. This very secret (same key, same generation) may be there, left by a crash.
    */
   insertKey(key: Key, secret: Secret): Promise<boolean>;
 
@@ -122,8 +125,11 @@ export interface KeyStore {
   /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
   countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;
 
-  /** How many keys that are neither revoked nor expired at `now` accept a secret under each pepper id. */
-  peppersInUse(now: number): Promise<ReadonlyMap<string, number>>;
+  /** The ids of all peppers that a stored secret was hashed under, whatever became of its key. */
+  listPeppers(): Promise<string[]>;
+
+  /** How many keys that are neither revoked nor expired at `now` accept a secret under this pepper. Takes its time. */
+  countKeysUnder(pepperId: string, now: number): Promise<number>;
 
   /** Records with unpublished events whose `updateTime` is before `before` (milliseconds), oldest first, at most `limit`. */
   listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]>;
@@ -138,10 +144,11 @@ export interface KeyStore {
   listEvents(record: UnpublishedRecord): Promise<AuditEvent[]>;
 
   /**
-   * Adds to the keys' counts and moves their last use forward (never back), all in one step or, on failure, none.
-   * Moves no revision.
+   * Adds to the keys' counts and moves their last use forward (never back). Moves no revision.
+   * @param batch names the increments: a call that was rejected may be repeated under the same name, and then adds only
+   *   what the first one did not. Random, of 16 characters or more.
    */
-  addUsage(increments: readonly UsageIncrement[]): Promise<void>;
+  addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void>;
 
   /** Usage of those of the keys that were ever used. */
   readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>>;

@@ -20,28 +20,33 @@ export async function requirePeppers(
   peppers: readonly Pepper[],
   now: number,
 ): Promise<void> {
-  const inUse = await store.peppersInUse(now);
   const checks = new Map(peppers.map(({ id, key }) => [id, hmacSha256(key, PEPPER_CHECK)]));
-  for (const [id, keys] of inUse) {
-    if (!checks.has(id)) {
-      throw wrongPeppers(
-        `GATEHOUSE_PEPPERS lacks the pepper "${id}", which live keys were hashed under (${keys})`,
-      );
-    }
+  const before = await readChecks(store);
+  for (const id of await store.listPeppers()) {
+    const check = checks.get(id);
+    if (check !== undefined && check === (before.get(id) ?? check)) continue;
+    const keys = await store.countKeysUnder(id, now);
+    if (keys === 0) continue;
+    throw wrongPeppers(
+      check === undefined
+        ? `GATEHOUSE_PEPPERS lacks the pepper "${id}", which live keys were hashed under (${keys})`
+        : `GATEHOUSE_PEPPERS has another pepper as "${id}" than the one which live keys were hashed under (${keys})`,
+    );
   }
   await changeRegistry(store, ({ pepperChecks = {} }) => {
     const seen = new Map(Object.entries(pepperChecks));
     const news = [...checks].filter(([id, check]) => seen.get(id) !== check);
-    for (const [id] of news) {
-      const keys = inUse.get(id);
-      if (seen.has(id) && keys !== undefined) {
-        throw wrongPeppers(
-          `GATEHOUSE_PEPPERS has another pepper as "${id}" than the one which live keys were hashed under (${keys})`,
-        );
-      }
+    const [raced] = news.find(([id]) => seen.get(id) !== before.get(id)) ?? [];
+    if (raced !== undefined) {
+      throw wrongPeppers(`another process has just started with another pepper as "${raced}"`);
     }
     return news.length === 0 ? undefined : { pepperChecks: Object.fromEntries([...seen, ...news]) };
   });
+}
+
+async function readChecks(store: KeyStore): Promise<Map<string, string>> {
+  const { pepperChecks = {} } = await store.readRegistry();
+  return new Map(Object.entries(pepperChecks));
 }
 
 function wrongPeppers(message: string): Failure {

@@ -1,20 +1,28 @@
 /** Counts VALID answers in memory and records them in batches, so that no Verify waits for a write. */
 
+import { randomText } from '../domain/token.ts';
 import type { KeyStore, UsageIncrement } from '../storage/key-store.ts';
 
 const FLUSH_MS = 500;
 /** Keys with counts that are not recorded yet; past this a store that stays away would fill the memory. */
 const MAX_KEYS = 1_000_000;
 
+/** Counts that are being recorded: kept as they are until they were, since part of them may have been. */
+interface Batch {
+  readonly name: string;
+  readonly increments: readonly UsageIncrement[];
+}
+
 export class UsageRecorder {
   #counts = new Map<string, UsageIncrement>();
+  #batch: Batch | undefined;
   #flushing: Promise<void> = Promise.resolve();
   readonly #store: KeyStore;
   readonly #timer: NodeJS.Timeout;
   /** Answers that were not counted because the store was away too long. */
   dropped = 0;
 
-  /** @param onError told when a batch could not be recorded; its counts are kept for the next one. */
+  /** @param onError told when a batch could not be recorded; it is repeated until it is. */
   constructor(store: KeyStore, onError: (error: unknown) => void) {
     this.#store = store;
     this.#timer = setInterval(() => this.flush().catch(onError), FLUSH_MS);
@@ -39,15 +47,21 @@ export class UsageRecorder {
   }
 
   async #record(): Promise<void> {
-    const batch = this.#counts;
-    if (batch.size === 0) return;
+    if (this.#batch !== undefined) await this.#send(this.#batch);
+    if (this.#counts.size > 0) await this.#send({ name: randomText('base62', 16), increments: this.#take() });
+  }
+
+  /** Where it fails, the batch goes first next time, under its name: the store knows what it has done of it. */
+  async #send(batch: Batch): Promise<void> {
+    this.#batch = batch;
+    await this.#store.addUsage(batch.name, batch.increments);
+    this.#batch = undefined;
+  }
+
+  #take(): UsageIncrement[] {
+    const counts = [...this.#counts.values()];
     this.#counts = new Map();
-    try {
-      await this.#store.addUsage([...batch.values()]);
-    } catch (error) {
-      for (const increment of batch.values()) this.#add(increment);
-      throw error;
-    }
+    return counts;
   }
 
   #add({ keyId, count, lastUsedTime }: UsageIncrement): void {

@@ -174,11 +174,7 @@ describe('a start that cannot be', () => {
     ['a log level that is none', { GATEHOUSE_LOG_LEVEL: 'loud' }, 'GATEHOUSE_LOG_LEVEL'],
     ['a misspelt setting', { GATEHOUSE_HTPP_PORT: '1' }, 'GATEHOUSE_HTPP_PORT'],
     ['a port that names no listener', { GATEHOUSE_PORT: '8080' }, 'GATEHOUSE_PORT'],
-    [
-      'a store that this version does not have',
-      { MONGODB_URI: 'mongodb://user:hunter2@localhost' },
-      'MONGODB_URI',
-    ],
+    ['a database of another kind', { MONGODB_URI: 'postgres://user:hunter2@localhost' }, 'MONGODB_URI'],
     ['a cache that this version does not have', { REDIS_URL: 'redis://:hunter2@localhost' }, 'REDIS_URL'],
     ['more workers than one', { GATEHOUSE_WORKERS: '2' }, 'GATEHOUSE_WORKERS'],
     [

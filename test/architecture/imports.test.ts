@@ -14,7 +14,7 @@ const EDGE = ['keys', ...UNDER_KEYS, 'gen'];
 /** A part is a folder or a file of src. It may import itself and what stands here. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   main: ['app', 'settings', 'greeting'],
-  greeting: ['app', 'settings'],
+  greeting: ['app', 'settings', 'storage'],
   app: ['settings', 'rpc', 'hooks', ...EDGE],
   rpc: EDGE,
   hooks: EDGE,
@@ -35,6 +35,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = { 'cli/serve.ts'
 /** What may be named only under these paths of src. A package's name stands for all its entry points. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage/sqlite/'],
+  mongodb: ['storage/mongodb/'],
   'node:http': ['rpc/', 'client/'],
   'node:http2': ['rpc/', 'client/'],
   'node:https': ['rpc/', 'client/'],

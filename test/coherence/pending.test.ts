@@ -9,7 +9,7 @@ import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 
-const INTERVAL_MS = 2000;
+const INTERVAL_MS = 1000;
 
 const fail = (error: unknown): never => {
   throw error;

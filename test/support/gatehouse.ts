@@ -3,9 +3,11 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
+import { dropDatabase, inDatabase } from './mongodb.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_MS = 20_000;
@@ -35,6 +37,9 @@ export interface StartOptions {
   readonly maxFileBlocks?: number;
 }
 
+/** Whether this run of the tests is over MongoDB: each folder has a database of its own then. */
+export const overMongo = process.env.GATEHOUSE_TEST_STORE === 'mongodb';
+
 /** The root key that started services get unless `env` says otherwise. */
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
 
@@ -46,6 +51,7 @@ export async function startGatehouse({
 }: StartOptions = {}): Promise<Gatehouse> {
   const place = folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
   const rootKey = env.GATEHOUSE_ROOT_KEY ?? ROOT_KEY;
+  const mongodbUri = overMongo ? inDatabase(inject('mongodb'), basename(place)) : undefined;
   // With the signal ignored, a write beyond the limit fails as one on a full disk does.
   const limited = `trap "" XFSZ; ulimit -f ${maxFileBlocks}; exec "$0" "$@"`;
   const [program, ...args] =
@@ -60,6 +66,7 @@ export async function startGatehouse({
       GATEHOUSE_DATA: join(place, 'gatehouse.db'),
       GATEHOUSE_GRPC_PORT: '0',
       GATEHOUSE_HTTP_PORT: '0',
+      ...(mongodbUri === undefined ? {} : { MONGODB_URI: mongodbUri }),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -85,6 +92,7 @@ export async function startGatehouse({
     stop,
     async remove() {
       await stop('SIGKILL');
+      if (mongodbUri !== undefined) await dropDatabase(mongodbUri);
       rmSync(place, { recursive: true, force: true });
     },
   };

@@ -9,9 +9,9 @@ async function rig() {
   const store = await openSqliteStore(':memory:');
   const state = { failing: false, errors: [] as unknown[] };
   const flaky = Object.assign(Object.create(store) as typeof store, {
-    async addUsage(increments: readonly UsageIncrement[]) {
+    async addUsage(batch: string, increments: readonly UsageIncrement[]) {
       if (state.failing) throw storeUnavailable(new Error('away'));
-      await store.addUsage(increments);
+      await store.addUsage(batch, increments);
     },
   });
   const usage = new UsageRecorder(flaky, (error) => state.errors.push(error));

@@ -120,8 +120,12 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.countKeys(filter, now);
   }
 
-  peppersInUse(now: number): ReturnType<KeyStore['peppersInUse']> {
-    return this.#inner.peppersInUse(now);
+  listPeppers(): Promise<string[]> {
+    return this.#inner.listPeppers();
+  }
+
+  countKeysUnder(pepperId: string, now: number): Promise<number> {
+    return this.#inner.countKeysUnder(pepperId, now);
   }
 
   listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
@@ -132,8 +136,8 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.listEvents(record);
   }
 
-  addUsage(increments: readonly UsageIncrement[]): Promise<void> {
-    return this.#inner.addUsage(increments);
+  addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+    return this.#inner.addUsage(batch, increments);
   }
 
   readUsage(keyIds: readonly string[]): ReturnType<KeyStore['readUsage']> {

@@ -1,18 +1,12 @@
-/** Why a data file could not be opened. Both messages are one sentence, fit to be the last line of a failed start. */
+/** Why a data file could not be opened. Each message is one sentence, fit to be the last line of a failed start. */
+
+import { StoreUnusable } from '../unusable.ts';
 
 /** Another process holds the data file; two at once would each answer from a memory that the other's changes miss. */
 export class StoreInUse extends Error {
   constructor(path: string, cause?: unknown) {
     super(`the data file ${path} is in use by another Gatehouse process`, { cause });
     this.name = 'StoreInUse';
-  }
-}
-
-/** The data file cannot serve as a store, whoever uses it. The driver's own words are in `cause` only. */
-export class StoreUnusable extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'StoreUnusable';
   }
 }
 

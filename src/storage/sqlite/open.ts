@@ -3,9 +3,10 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { StoreUnusable } from '../unusable.ts';
 import { Connection } from './connection.ts';
 import { dataFileCheck } from './data-file.ts';
-import { openError, StoreUnusable } from './errors.ts';
+import { openError } from './errors.ts';
 import { migrate, readVersion } from './schema.ts';
 import { SqliteKeyStore } from './store.ts';
 

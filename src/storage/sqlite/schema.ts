@@ -7,7 +7,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { StoreUnusable } from './errors.ts';
+import { StoreUnusable } from '../unusable.ts';
 
 /** `GATE`: tells `file` and us that this is a data file of Gatehouse. */
 export const APPLICATION_ID = 0x47415445;

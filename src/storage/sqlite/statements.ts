@@ -95,16 +95,35 @@ export const STATEMENTS = {
       'SCAN step',
     ],
   },
-  // At start-up only: walks the peppered secrets, once each.
-  peppersInUse: {
-    sql: `SELECT secrets.pepper_id AS pepper_id, count(*) AS keys
+  // Walks from pepper to pepper, as keyspacesWithKeys does.
+  listPeppers: {
+    sql: `WITH RECURSIVE step (pepper_id) AS (
+        SELECT min(pepper_id) FROM secrets INDEXED BY secrets_by_pepper WHERE pepper_id IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(pepper_id) FROM secrets INDEXED BY secrets_by_pepper WHERE pepper_id > step.pepper_id)
+        FROM step WHERE step.pepper_id IS NOT NULL
+      )
+      SELECT pepper_id FROM step WHERE pepper_id IS NOT NULL`,
+    plan: [
+      'CO-ROUTINE step',
+      'SETUP',
+      'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id>?)',
+      'RECURSIVE STEP',
+      'SCAN step',
+      'CORRELATED SCALAR SUBQUERY 2',
+      'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id>?)',
+      'SCAN step',
+    ],
+  },
+  // Only where a pepper is missing, to say how many keys that concerns.
+  countKeysUnder: {
+    sql: `SELECT count(*) AS keys
       FROM secrets INDEXED BY secrets_by_pepper
       CROSS JOIN keys INDEXED BY keys_by_id ON keys.id = secrets.key_id
-      WHERE secrets.pepper_id IS NOT NULL AND keys.generation = secrets.generation
-        AND keys.revoke_time IS NULL AND (keys.expire_time IS NULL OR keys.expire_time > ?)
-      GROUP BY secrets.pepper_id`,
+      WHERE secrets.pepper_id = ? AND keys.generation = secrets.generation
+        AND keys.revoke_time IS NULL AND (keys.expire_time IS NULL OR keys.expire_time > ?)`,
     plan: [
-      'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id>?)',
+      'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id=?)',
       'SEARCH keys USING INDEX keys_by_id (id=?)',
     ],
   },

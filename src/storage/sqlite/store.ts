@@ -122,11 +122,16 @@ export class SqliteKeyStore implements KeyStore {
     return rows.map(({ keyspace }) => ({ ...rest, keyspace }));
   }
 
-  async peppersInUse(now: number): Promise<ReadonlyMap<string, number>> {
-    return this.#file.reading(() => {
-      const rows = this.#file.rows<{ pepper_id: string; keys: number }>('peppersInUse', now);
-      return new Map(rows.map((row) => [row.pepper_id, row.keys]));
-    });
+  async listPeppers(): Promise<string[]> {
+    return this.#file.reading(() =>
+      this.#file.rows<{ pepper_id: string }>('listPeppers').map((row) => row.pepper_id),
+    );
+  }
+
+  async countKeysUnder(pepperId: string, now: number): Promise<number> {
+    return this.#file.reading(
+      () => this.#file.first<{ keys: number }>('countKeysUnder', pepperId, now)?.keys ?? 0,
+    );
   }
 
   async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
@@ -159,7 +164,8 @@ export class SqliteKeyStore implements KeyStore {
     });
   }
 
-  async addUsage(increments: readonly UsageIncrement[]): Promise<void> {
+  // One transaction: of a call that was rejected nothing was done, so its batch's name tells nothing more.
+  async addUsage(_batch: string, increments: readonly UsageIncrement[]): Promise<void> {
     if (increments.length === 0) return;
     await this.#file.writingUnsynced(() => {
       for (const { keyId, count, lastUsedTime } of increments) {

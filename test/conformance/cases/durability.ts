@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { Opened, OpenForCase } from '../key-store.ts';
-import { changed, sampleEvent, sampleKey, sampleKeyspace, sampleSecret, storeKey, T0 } from '../samples.ts';
+import {
+  changed,
+  sampleEvent,
+  sampleKey,
+  sampleKeyspace,
+  sampleSecret,
+  storeKey,
+  T0,
+  unique,
+} from '../samples.ts';
 
 export function durabilityCases(open: OpenForCase): void {
   describe('durability', () => {
@@ -18,7 +27,7 @@ export function durabilityCases(open: OpenForCase): void {
       await store.publishEvents({ kind: 'key', id: first.id });
       const second = changed({ ...first, pending: [sampleEvent(first)] }, { name: 'second' });
       await store.replaceKey(second);
-      await store.addUsage([{ keyId: first.id, count: 7, lastUsedTime: T0 }]);
+      await store.addUsage(unique('batch'), [{ keyId: first.id, count: 7, lastUsedTime: T0 }]);
 
       const again = await reopened(opened);
       expect(await again.readRegistry()).toEqual(registry);

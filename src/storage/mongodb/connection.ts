@@ -1,0 +1,61 @@
+/** The collections of one database, with a deadline on each call and the driver's errors turned into ours. */
+
+import type { MongoClient, ReadConcernLike } from 'mongodb';
+import { storeUnavailable } from '../../domain/failure.ts';
+import type { Collections } from './schema.ts';
+
+/** Milliseconds that a call of each kind may take in all. */
+export const DEADLINES = {
+  /** What a Verify reads. */
+  verify: 500,
+  /** A write of one document, or another read by `_id`. */
+  record: 900,
+  /** Lists and counts, which read many. */
+  list: 5000,
+  /** What only starts and copies do, over whole collections. */
+  whole: 600_000,
+} as const;
+
+export class Connection {
+  readonly collections: Collections;
+  /**
+   * For reads by `_id`. A primary that was voted out, and has not heard of it, still answers `majority` with what was
+   * true before; `linearizable` makes it ask the others first. A server on its own has none to ask.
+   */
+  readonly fresh: { readonly readConcern?: ReadConcernLike };
+  readonly #client: MongoClient;
+  #closed = false;
+
+  constructor(client: MongoClient, collections: Collections, replicated: boolean) {
+    this.#client = client;
+    this.collections = collections;
+    this.fresh = replicated ? { readConcern: { level: 'linearizable' } } : {};
+  }
+
+  /**
+   * Does some work within a deadline. The driver has none for a call as a whole (its `timeoutMS` does nothing), so this waits
+   * no longer, whatever the driver still does; the server is told as well, so that it gives up by then.
+   *
+   * @throws Failure `unavailable` for whatever goes wrong. A write may have been done all the same.
+   */
+  async within<Answer>(
+    ms: number,
+    work: (limit: { readonly maxTimeMS: number }) => Promise<Answer>,
+  ): Promise<Answer> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error(`MongoDB gave no answer within ${ms} ms`)), ms);
+    try {
+      if (this.#closed) throw new Error('the store is closed');
+      return await Promise.race([work({ maxTimeMS: ms }), late.promise]);
+    } catch (error) {
+      throw storeUnavailable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client.close();
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Records as documents, and back.
+ *
+ * A record is kept whole, as JSON, beside the fields that it is found by. As JSON, because metadata may have any names
+ * (`$where`, `a.b`, `__proto__`), which servers, tools and drivers of MongoDB each take in their own way. Events that are not
+ * published are a field of their own, so that taking them off leaves the record alone.
+ */
+
+import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import type { Key, Secret, Usage } from '../../domain/key.ts';
+import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import { optional } from '../../domain/optional.ts';
+import type { UnpublishedRecord } from '../key-store.ts';
+
+/** Every `_id` is a text, made by Gatehouse. */
+interface Identified {
+  readonly _id: string;
+}
+
+export interface RecordDocument extends Identified {
+  readonly revision: number;
+  readonly record: string;
+  /** Both absent where nothing waits, so that a sparse index holds only records with something to do. */
+  readonly pending?: string;
+  /** Milliseconds since 1970: the record's update time. */
+  readonly unpublished?: number;
+}
+
+export interface KeyDocument extends RecordDocument {
+  readonly keyspace: string;
+  readonly create_time: number;
+  readonly owner_kind?: string;
+  readonly owner_id?: string;
+  /** Empty where the key is bound to none. */
+  readonly project: string;
+  readonly display_prefix: string;
+  readonly disabled: boolean;
+  readonly expire_time?: number;
+  readonly revoke_time?: number;
+  readonly folded_name: string;
+}
+
+/** `_id` is keyspace and lookup, so that it is unique however the collection is sharded. */
+export interface SecretDocument extends Identified {
+  readonly key_id: string;
+  readonly generation: string;
+  readonly algorithm: Secret['algorithm'];
+  readonly pepper_id?: string;
+  readonly hash?: string;
+}
+
+/** `_id` is the key's. */
+export interface UsageDocument extends Identified {
+  readonly count: number;
+  readonly last_used_time: number;
+  /** Names of the last batches that were added. */
+  readonly batches: readonly string[];
+}
+
+/** `_id` is the event's. */
+export interface EventDocument extends Identified {
+  readonly kind: UnpublishedRecord['kind'];
+  readonly record_id: string;
+  readonly revision: number;
+  readonly event: string;
+}
+
+/** Single documents: the schema's version, the registry, what ping writes to, the mark of an unfinished copy. */
+export interface MetaDocument extends Identified {
+  readonly version?: number;
+  readonly revision?: number;
+  readonly record?: string;
+  readonly writes?: number;
+}
+
+/** How names are compared: the text that is searched for goes through this too. */
+export function foldName(name: string): string {
+  return name.toLowerCase();
+}
+
+function recordDocument({ pending, ...record }: ChangeableRecord & { updateTime: number }): RecordDocument {
+  return {
+    _id: record.id,
+    revision: record.revision,
+    record: JSON.stringify(record),
+    ...(pending.length === 0 ? {} : { pending: JSON.stringify(pending), unpublished: record.updateTime }),
+  };
+}
+
+export function keyDocument(key: Key): KeyDocument {
+  return {
+    ...recordDocument(key),
+    keyspace: key.keyspace,
+    create_time: key.createTime,
+    ...(key.owner === undefined ? {} : { owner_kind: key.owner.kind, owner_id: key.owner.id }),
+    project: key.project ?? '',
+    display_prefix: key.displayPrefix,
+    disabled: key.disabled,
+    ...optional('expire_time', key.expireTime),
+    ...optional('revoke_time', key.revokeTime),
+    folded_name: foldName(key.name),
+  };
+}
+
+export function keyspaceDocument(keyspace: Keyspace): RecordDocument {
+  return recordDocument(keyspace);
+}
+
+function recordOf({ record, pending }: Pick<RecordDocument, 'record' | 'pending'>): object {
+  return { ...JSON.parse(record), pending: pendingOf(pending) };
+}
+
+export function keyOf(document: Pick<RecordDocument, 'record' | 'pending'>): Key {
+  return recordOf(document) as Key;
+}
+
+export function keyspaceOf(document: Pick<RecordDocument, 'record' | 'pending'>): Keyspace {
+  return recordOf(document) as Keyspace;
+}
+
+export function pendingOf(pending: string | undefined): readonly AuditEvent[] {
+  return pending === undefined ? [] : (JSON.parse(pending) as AuditEvent[]);
+}
+
+export function registryDocument(registry: Registry): MetaDocument {
+  return { _id: 'registry', revision: registry.revision, record: JSON.stringify(registry) };
+}
+
+/** An id of a keyspace holds no slash, so no two secrets share an `_id`. */
+export function secretId(keyspace: string, lookup: string): string {
+  return `${keyspace}/${lookup}`;
+}
+
+export function secretDocument(secret: Secret): SecretDocument {
+  return {
+    _id: secretId(secret.keyspace, secret.lookup),
+    key_id: secret.keyId,
+    generation: secret.generation,
+    algorithm: secret.algorithm,
+    ...optional('pepper_id', secret.pepperId),
+    ...optional('hash', secret.hash),
+  };
+}
+
+export function secretOf(document: SecretDocument): Secret {
+  const slash = document._id.indexOf('/');
+  return {
+    keyspace: document._id.slice(0, slash),
+    lookup: document._id.slice(slash + 1),
+    keyId: document.key_id,
+    generation: document.generation,
+    algorithm: document.algorithm,
+    ...optional('pepperId', document.pepper_id),
+    ...optional('hash', document.hash),
+  };
+}
+
+export function usageOf(document: UsageDocument): Usage {
+  return { count: document.count, lastUsedTime: document.last_used_time };
+}
+
+export function eventDocument({ kind, id }: UnpublishedRecord, event: AuditEvent): EventDocument {
+  return { _id: event.id, kind, record_id: id, revision: event.revision, event: JSON.stringify(event) };
+}
+
+export function eventOf({ event }: Pick<EventDocument, 'event'>): AuditEvent {
+  return JSON.parse(event) as AuditEvent;
+}

@@ -1,0 +1,446 @@
+/** The store of any number of processes: MongoDB, one document and one atomic write for each change. */
+
+import type {
+  AnyBulkWriteOperation,
+  Collection,
+  Document,
+  Filter,
+  FindCursor,
+  FindOptions,
+  UpdateResult,
+} from 'mongodb';
+import type { AuditEvent } from '../../domain/event.ts';
+import { isExpired, type Key, keyState, type Secret, type Usage } from '../../domain/key.ts';
+import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import { optional } from '../../domain/optional.ts';
+import type {
+  KeyFilter,
+  KeyPage,
+  KeyPosition,
+  KeyStore,
+  ListedKey,
+  UnpublishedRecord,
+  UsageIncrement,
+} from '../key-store.ts';
+import { type Connection, DEADLINES } from './connection.ts';
+import {
+  type EventDocument,
+  eventDocument,
+  eventOf,
+  type KeyDocument,
+  keyDocument,
+  keyOf,
+  keyspaceDocument,
+  keyspaceOf,
+  pendingOf,
+  type RecordDocument,
+  registryDocument,
+  type SecretDocument,
+  secretDocument,
+  secretId,
+  secretOf,
+  type UsageDocument,
+  usageOf,
+} from './documents.ts';
+import { isDuplicate, isOnlyDuplicates } from './errors.ts';
+import { isActive, keyFilter } from './listing.ts';
+import { listingQuery, needsKeyspaces, QUERIES, type Query } from './queries.ts';
+import type { Collections } from './schema.ts';
+
+/** Documents that are read at one time. */
+const CHUNK = 1000;
+/** Keys whose usage is written at one time, within one deadline. */
+const USAGE_CHUNK = 250;
+/** How many batches of others may come between a batch and its repetition. */
+const BATCHES_KEPT = 32;
+/** Only other processes that change the record make a further attempt necessary. */
+const MAX_ATTEMPTS = 8;
+
+/** Made by `openMongoStore`. */
+export class MongoKeyStore implements KeyStore {
+  readonly #database: Connection;
+
+  constructor(database: Connection) {
+    this.#database = database;
+  }
+
+  async readRegistry(): Promise<Registry> {
+    const document = await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.meta.findOne({ _id: 'registry' }, { ...this.#database.fresh, ...limit }),
+    );
+    if (document?.record === undefined) throw new Error('the database has lost its registry');
+    return JSON.parse(document.record) as Registry;
+  }
+
+  replaceRegistry(next: Registry): Promise<boolean> {
+    return this.#replace('meta', registryDocument(next), next.revision);
+  }
+
+  async listKeyspaces(): Promise<readonly Keyspace[]> {
+    const documents = await this.#database.within(DEADLINES.verify, (limit) =>
+      // In one batch: what follows would not be read linearizably.
+      this.#find<RecordDocument>(QUERIES.keyspaces(), {
+        ...this.#database.fresh,
+        ...limit,
+        batchSize: 100_000,
+      }).toArray(),
+    );
+    return documents.map(keyspaceOf);
+  }
+
+  insertKeyspace(keyspace: Keyspace): Promise<boolean> {
+    return this.#insert('keyspaces', keyspaceDocument(keyspace));
+  }
+
+  replaceKeyspace(next: Keyspace): Promise<boolean> {
+    return this.#replace('keyspaces', keyspaceDocument(next), next.revision);
+  }
+
+  async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
+    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+      this.#in.secrets.findOne({ _id: secretId(keyspace, lookup) }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : secretOf(document);
+  }
+
+  async getKey(id: string): Promise<Key | undefined> {
+    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+      this.#in.keys.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : keyOf(document);
+  }
+
+  /** The secret goes first: the key is what makes it live. */
+  async insertKey(key: Key, secret: Secret): Promise<boolean> {
+    const document = secretDocument(secret);
+    const added = await this.#insert('secrets', document);
+    if (!added && (await this.findSecret(secret.keyspace, secret.lookup))?.generation !== key.generation)
+      return false;
+    if (await this.#insert('keys', keyDocument(key))) return true;
+    if (!added) return false;
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.secrets.deleteOne({ _id: document._id, generation: secret.generation }, limit),
+    );
+    return false;
+  }
+
+  replaceKey(next: Key): Promise<boolean> {
+    return this.#replace('keys', keyDocument(next), next.revision);
+  }
+
+  async listKeys({ filter, after, now, limit }: KeyPage): Promise<ListedKey[]> {
+    if (filter.states?.length === 0) return [];
+    const found: ListedKey[] = [];
+    await this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
+      const query = await this.#listingQuery(filter, now, maxTimeMS, after);
+      for await (const listed of this.#listed(query, filter, { limit, maxTimeMS })) found.push(listed);
+    });
+    return found;
+  }
+
+  async countKeys(
+    { states: _, ...filter }: KeyFilter,
+    now: number,
+  ): Promise<{ total: number; active: number }> {
+    return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
+      const query = await this.#listingQuery(filter, now, maxTimeMS);
+      if (!asksForUse(filter)) {
+        const sums = { total: { $sum: 1 }, active: { $sum: { $cond: [isActive(now), 1, 0] } } };
+        const steps = [{ $match: query.filter }, { $group: { _id: null, ...sums } }];
+        const [sum] = await this.#in.keys.aggregate(steps, { hint: query.index, maxTimeMS }).toArray();
+        return { total: sum?.total ?? 0, active: sum?.active ?? 0 };
+      }
+      const counts = { total: 0, active: 0 };
+      for await (const { key } of this.#listed(query, filter, {
+        limit: Number.MAX_SAFE_INTEGER,
+        maxTimeMS,
+      })) {
+        counts.total++;
+        if (keyState(key, now) === 'active') counts.active++;
+      }
+      return counts;
+    });
+  }
+
+  async #listingQuery(
+    filter: KeyFilter,
+    now: number,
+    maxTimeMS: number,
+    after?: KeyPosition,
+  ): Promise<Query> {
+    const scoped = needsKeyspaces(filter)
+      ? {
+          ...filter,
+          keyspaces: await this.#in.keys.distinct('keyspace', {}, { hint: 'by_keyspace', maxTimeMS }),
+        }
+      : filter;
+    return listingQuery(scoped, keyFilter(scoped, now, after));
+  }
+
+  /** The first `limit` keys of a query whose last use passes the filter, each with its usage. */
+  async *#listed(
+    query: Query,
+    filter: KeyFilter,
+    { limit, maxTimeMS }: { readonly limit: number; readonly maxTimeMS: number },
+  ): AsyncIterable<ListedKey> {
+    let rest = limit;
+    const batchSize = Math.min(limit, CHUNK);
+    // What is not all wanted is fetched no further than it is read.
+    const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize });
+    if (!asksForUse(filter)) cursor.limit(limit);
+    for await (const documents of chunksOf(cursor, batchSize)) {
+      const usage = await this.#usageOf(
+        documents.map(({ _id }) => _id),
+        maxTimeMS,
+      );
+      for (const document of documents) {
+        const listed = { key: keyOf(document), usage: usage.get(document._id) };
+        if (!wasUsedWithin(listed.usage, filter)) continue;
+        yield listed;
+        if (--rest === 0) return;
+      }
+    }
+  }
+
+  async listPeppers(): Promise<string[]> {
+    return this.#database.within(DEADLINES.whole, (limit) =>
+      this.#in.secrets.distinct('pepper_id', { pepper_id: { $gt: '' } }, { hint: 'by_pepper', ...limit }),
+    ) as Promise<string[]>;
+  }
+
+  async countKeysUnder(pepperId: string, now: number): Promise<number> {
+    return this.#database.within(DEADLINES.whole, async (limit) => {
+      let count = 0;
+      const secrets = this.#find<SecretDocument>(QUERIES.secretsUnder(pepperId), {
+        ...limit,
+        batchSize: CHUNK,
+      });
+      for await (const chunk of chunksOf(secrets, CHUNK)) {
+        const generations = new Map(chunk.map((secret) => [secret.key_id, secret.generation]));
+        const keys = await this.#in.keys.find({ _id: { $in: [...generations.keys()] } }, limit).toArray();
+        count += keys.map(keyOf).filter((key) => {
+          const live = key.revokeTime === undefined && !isExpired(key, now);
+          return live && key.generation === generations.get(key.id);
+        }).length;
+      }
+      return count;
+    });
+  }
+
+  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+    const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+      Promise.all(
+        (['keys', 'keyspaces'] as const).map((collection) =>
+          this.#find<RecordDocument>(QUERIES.unpublished(collection, before), { limit, maxTimeMS })
+            .project<Pick<RecordDocument, '_id' | 'unpublished'>>({ unpublished: 1 })
+            .toArray(),
+        ),
+      ),
+    );
+    const [keys = [], keyspaces = []] = found;
+    return [
+      ...keys.map(({ _id, unpublished = 0 }) => ({ kind: 'key' as const, id: _id, unpublished })),
+      ...keyspaces.map(({ _id, unpublished = 0 }) => ({ kind: 'keyspace' as const, id: _id, unpublished })),
+    ]
+      .sort((one, other) => one.unpublished - other.unpublished)
+      .slice(0, limit)
+      .map(({ kind, id }) => ({ kind, id }));
+  }
+
+  async publishEvents(record: UnpublishedRecord): Promise<void> {
+    const records = record.kind === 'key' ? this.#in.keys : this.#in.keyspaces;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const done = await this.#database.within(DEADLINES.record, async (limit) => {
+        const stored = await (records as Collection<RecordDocument>).findOne(
+          { _id: record.id },
+          { ...this.#database.fresh, ...limit },
+        );
+        if (stored?.pending === undefined) return true;
+        await this.#addEvents(record, pendingOf(stored.pending), limit);
+        // Only what was read, and so copied: a record of another revision may carry more.
+        const { matchedCount } = await (records as Collection<RecordDocument>).updateOne(
+          { _id: record.id, revision: stored.revision },
+          { $unset: { pending: true, unpublished: true } },
+          limit,
+        );
+        return matchedCount === 1;
+      });
+      if (done) return;
+    }
+    // Whoever kept changing the record publishes what is left.
+  }
+
+  async #addEvents(
+    record: UnpublishedRecord,
+    events: readonly AuditEvent[],
+    limit: { readonly maxTimeMS: number },
+  ): Promise<void> {
+    try {
+      const documents = events.map((event) => eventDocument(record, event));
+      await this.#in.events.insertMany(documents, { ordered: false, ...limit });
+    } catch (error) {
+      // Those that are there were published before.
+      if (!isOnlyDuplicates(error)) throw error;
+    }
+  }
+
+  async listEvents(record: UnpublishedRecord): Promise<AuditEvent[]> {
+    const documents = await this.#database.within(DEADLINES.list, (limit) =>
+      this.#find<EventDocument>(QUERIES.eventsOf(record), limit).toArray(),
+    );
+    return documents.map(eventOf);
+  }
+
+  /**
+   * Each key's document keeps the names of the last batches that were added to it, so that a batch of which nobody knows how
+   * far it got can be repeated.
+   */
+  async addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+    const sums = [...sumsByKey(increments).values()];
+    for (let start = 0; start < sums.length; start += USAGE_CHUNK) {
+      const chunk = sums.slice(start, start + USAGE_CHUNK);
+      await this.#database.within(DEADLINES.list, async (limit) => {
+        const add = async () => {
+          const { matchedCount } = await this.#in.usage.bulkWrite(
+            chunk.map((one) => addition(batch, one)),
+            {
+              ordered: false,
+              ...limit,
+            },
+          );
+          return matchedCount === chunk.length;
+        };
+        if (await add()) return;
+        // Keys that were never used yet, or were counted by an earlier try.
+        await this.#in.usage.bulkWrite(chunk.map(newUsage), { ordered: false, ...limit });
+        await add();
+      });
+    }
+  }
+
+  async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
+    return this.#database.within(DEADLINES.list, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
+  }
+
+  async #usageOf(keyIds: readonly string[], maxTimeMS: number): Promise<Map<string, Usage>> {
+    const [only] = keyIds;
+    // One is the common case, and goes by the straightest way.
+    const _id = keyIds.length === 1 && only !== undefined ? only : { $in: [...keyIds] };
+    const documents = await this.#in.usage.find({ _id }, { maxTimeMS }).toArray();
+    return new Map(documents.filter(({ count }) => count > 0).map((one) => [one._id, usageOf(one)]));
+  }
+
+  async ping(): Promise<void> {
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.meta.updateOne({ _id: 'probe' }, { $inc: { writes: 1 } }, { upsert: true, ...limit }),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+
+  get #in(): Collections {
+    return this.#database.collections;
+  }
+
+  #find<D extends Document>({ collection, index, filter, sort }: Query, options: FindOptions): FindCursor<D> {
+    const documents = this.#in[collection] as unknown as Collection<D>;
+    return documents.find(filter as Filter<D>, {
+      hint: index,
+      ...optional('sort', sort),
+      ...options,
+    }) as FindCursor<D>;
+  }
+
+  async #insert<N extends keyof Collections>(
+    collection: N,
+    document: Collections[N] extends Collection<infer D> ? D : never,
+  ): Promise<boolean> {
+    return this.#database.within(DEADLINES.record, async (limit) => {
+      try {
+        await (this.#in[collection] as unknown as Collection<Document>).insertOne(document, limit);
+        return true;
+      } catch (error) {
+        if (isDuplicate(error)) return false;
+        throw error;
+      }
+    });
+  }
+
+  /** Compare-and-set: `replaceOne` finds by `_id` and looks at the revision in the same step. */
+  async #replace<N extends keyof Collections>(
+    collection: N,
+    document: Collections[N] extends Collection<infer D> ? D & { readonly _id: string } : never,
+    revision: number,
+  ): Promise<boolean> {
+    return this.#database.within(DEADLINES.record, async (limit) => {
+      const { matchedCount } = (await (
+        this.#in[collection] as unknown as Collection<RecordDocument>
+      ).replaceOne(
+        { _id: document._id, revision: revision - 1 },
+        document as unknown as RecordDocument,
+        limit,
+      )) as UpdateResult;
+      return matchedCount === 1;
+    });
+  }
+}
+
+async function* chunksOf<D>(cursor: AsyncIterable<D>, size: number): AsyncIterable<D[]> {
+  let chunk: D[] = [];
+  for await (const document of cursor) {
+    chunk.push(document);
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+function asksForUse({ lastUsedAfter, lastUsedBefore }: KeyFilter): boolean {
+  return lastUsedAfter !== undefined || lastUsedBefore !== undefined;
+}
+
+/** A key that was never used is in no range with a lower bound, and before any other. */
+function wasUsedWithin(usage: Usage | undefined, { lastUsedAfter, lastUsedBefore }: KeyFilter): boolean {
+  if (usage === undefined) return lastUsedAfter === undefined;
+  return (
+    usage.lastUsedTime >= (lastUsedAfter ?? 0) &&
+    usage.lastUsedTime < (lastUsedBefore ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+function sumsByKey(increments: readonly UsageIncrement[]): Map<string, UsageIncrement> {
+  const sums = new Map<string, UsageIncrement>();
+  for (const { keyId, count, lastUsedTime } of increments) {
+    const sum = sums.get(keyId);
+    sums.set(keyId, {
+      keyId,
+      count: count + (sum?.count ?? 0),
+      lastUsedTime: Math.max(lastUsedTime, sum?.lastUsedTime ?? 0),
+    });
+  }
+  return sums;
+}
+
+function addition(
+  batch: string,
+  { keyId, count, lastUsedTime }: UsageIncrement,
+): AnyBulkWriteOperation<UsageDocument> {
+  return {
+    updateOne: {
+      filter: { _id: keyId, batches: { $ne: batch } },
+      update: {
+        $inc: { count },
+        $max: { last_used_time: lastUsedTime },
+        $push: { batches: { $each: [batch], $slice: -BATCHES_KEPT } },
+      },
+    },
+  };
+}
+
+function newUsage({ keyId }: UsageIncrement): AnyBulkWriteOperation<UsageDocument> {
+  const $setOnInsert = { count: 0, last_used_time: 0, batches: [] };
+  return { updateOne: { filter: { _id: keyId }, update: { $setOnInsert }, upsert: true } };
+}

@@ -1,0 +1,23 @@
+/** One server for all test files that need none of their own: started before the first, ended after the last. */
+
+import type { TestProject } from 'vitest/node';
+import { findTools } from '../../scripts/setup-tests.js';
+import { startMongo } from './mongodb.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The URI of the server; empty where there is none, so its tests are skipped. */
+    readonly mongodb: string;
+  }
+}
+
+export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const { GATEHOUSE_TEST_MONGODB_URI: given = '', GATEHOUSE_TEST_MONGOD: program = '' } = findTools();
+  if (given !== '' || program === '') {
+    project.provide('mongodb', given);
+    return undefined;
+  }
+  const server = await startMongo(program);
+  project.provide('mongodb', server.uri('shared'));
+  return () => server.remove();
+}
