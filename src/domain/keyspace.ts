@@ -89,9 +89,11 @@ export function keyspaceViolations(keyspace: Keyspace): Violation[] {
   } else if (hiddenBits(shortestSecret(keyspace), keyspace.displayLength) < MIN_HIDDEN_BITS) {
     const part =
       keyspace.hash === 'argon2id' ? `(ARGON2ID stores the first ${LOCATOR_LENGTH} characters) ` : '';
+    const hidden = Math.floor(hiddenBits(shortestSecret(keyspace), keyspace.displayLength));
+    const tooShort = hiddenBits(shortestSecret(keyspace), 0) < MIN_HIDDEN_BITS;
     found.push({
-      field: 'keyspace.display_length',
-      description: `leaves ${Math.floor(hiddenBits(shortestSecret(keyspace), keyspace.displayLength))} bits hidden ${part}where at least ${MIN_HIDDEN_BITS} must stay hidden; show fewer characters or make the secret longer`,
+      field: tooShort ? 'keyspace.secret_length' : 'keyspace.display_length',
+      description: `leaves ${hidden} bits hidden ${part}where at least ${MIN_HIDDEN_BITS} must stay hidden; ${tooShort ? '' : 'show fewer characters or '}make the secret longer`,
     });
   }
   if (keyspace.displayLength < keyspace.prefix.length) {
