@@ -118,7 +118,11 @@ function ended(child: ChildProcess): Promise<number | null> {
 
 function listening(child: ChildProcess, printed: { stdout: string; all(): string }): Promise<void> {
   return new Promise((resolve, reject) => {
-    const give = (why: string) => reject(new Error(`${why}\n${printed.all()}`));
+    const give = (why: string) => {
+      clearTimeout(timer);
+      child.kill('SIGKILL');
+      reject(new Error(`${why}\n${printed.all()}`));
+    };
     const timer = setTimeout(() => give('The image did not start in time'), START_MS);
     child.once('close', (code) => give(`The image ended with ${code}`));
     child.stdout?.on('data', () => {

@@ -1,5 +1,6 @@
 /** The Dockerfile, carried out without Docker (build.ts says how), and its image at work. */
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -15,8 +16,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { callJson, ROOT_KEY } from '../support/gatehouse.ts';
+import { dropDatabase, inDatabase } from '../support/mongodb.ts';
 import { build, type Image, placeOf } from './build.ts';
 import { type Container, openFiles, startContainer, unseal } from './container.ts';
 import { contextFiles, copyContext } from './context.ts';
@@ -107,13 +109,7 @@ describe.skipIf(files === undefined)('the image', () => {
     let http: string;
 
     beforeAll(async () => {
-      const port = await freePort();
-      http = `http://127.0.0.1:${port}`;
-      container = await startContainer(image, {
-        GATEHOUSE_ROOT_KEY: ROOT_KEY,
-        GATEHOUSE_HTTP_PORT: String(port),
-        GATEHOUSE_GRPC_PORT: '0',
-      });
+      ({ container, http } = await startOnFreePorts(image));
     });
 
     afterAll(async () => {
@@ -134,20 +130,9 @@ describe.skipIf(files === undefined)('the image', () => {
       expect(await container.healthcheck()).toBe(0);
     });
 
-    test.each(['SHA256', 'ARGON2ID'])('makes keys and verifies them, hashed with %s', async (hash) => {
-      const call = async (method: string, body: object) => {
-        const answer = await callJson({ http }, method, body, { key: ROOT_KEY });
-        expect(answer, method).toMatchObject({ status: 200 });
-        return answer.body;
-      };
-      const id = hash.toLowerCase();
-      const format = { prefix: `${id}_`, alphabet: 'ALPHABET_BASE62', secretLength: 50 };
-      const keyspace = { id, ...format, hash: `HASH_ALGORITHM_${hash}` };
-      await call('KeyspaceService/CreateKeyspace', { keyspace });
-      const { secret } = await call('KeyService/CreateKey', { keyspace: id, name: 'first' });
-      expect((await call('AuthService/Verify', { token: secret })).valid).toBe(true);
-      expect((await call('AuthService/Verify', { token: `${secret}x` })).valid).toBeFalsy();
-    });
+    test.each(['SHA256', 'ARGON2ID'])('makes keys and verifies them, hashed with %s', (hash) =>
+      makeAndVerify(http, hash),
+    );
 
     test.runIf(process.platform === 'linux')('has no file open outside it', () => {
       const open = openFiles(container.pid);
@@ -167,7 +152,48 @@ describe.skipIf(files === undefined)('the image', () => {
       expect(readdirSync(placeOf(image, '/data'))).toEqual(['gatehouse.db']);
     });
   });
+
+  const mongodb = inject('mongodb');
+
+  test.skipIf(mongodb === '')('works over MongoDB as well, and then writes no file at all', async () => {
+    const uri = inDatabase(mongodb, `image-${randomUUID()}`);
+    const before = readdirSync(placeOf(image, '/data'));
+    const { container, http } = await startOnFreePorts(image, { MONGODB_URI: uri });
+    try {
+      await makeAndVerify(http, 'SHA256');
+      if (process.platform === 'linux') expect(openFiles(container.pid)).toEqual([]);
+      expect(await container.stop()).toBe(0);
+      expect(readdirSync(placeOf(image, '/data'))).toEqual(before);
+    } finally {
+      await container.stop('SIGKILL');
+      await dropDatabase(uri);
+    }
+  });
 });
+
+/** With ports that are free: the HEALTHCHECK is told by the environment, so they have to be known before the start. */
+async function startOnFreePorts(image: Image, env: Readonly<Record<string, string>> = {}) {
+  const port = String(await freePort());
+  const ports = { GATEHOUSE_HTTP_PORT: port, GATEHOUSE_GRPC_PORT: '0' };
+  const container = await startContainer(image, { GATEHOUSE_ROOT_KEY: ROOT_KEY, ...ports, ...env });
+  return { container, http: `http://127.0.0.1:${port}` };
+}
+
+async function makeAndVerify(http: string, hash: string): Promise<void> {
+  const call = async (method: string, body: object) => {
+    const answer = await callJson({ http }, method, body, { key: ROOT_KEY });
+    expect(answer, method).toMatchObject({ status: 200 });
+    return answer.body;
+  };
+  const id = hash.toLowerCase();
+  const format = { prefix: `${id}_`, alphabet: 'ALPHABET_BASE62', secretLength: 50 };
+  await call('KeyspaceService/CreateKeyspace', {
+    keyspace: { id, ...format, hash: `HASH_ALGORITHM_${hash}` },
+  });
+  const { secret } = await call('KeyService/CreateKey', { keyspace: id, name: 'first' });
+  expect(await call('AuthService/Verify', { token: secret })).toMatchObject({ valid: true });
+  expect(await call('AuthService/Verify', { token: `${secret}x` })).not.toMatchObject({ valid: true });
+}
 
 function sizeOf(folder: string): number {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
@@ -181,7 +207,6 @@ function megabytes(bytes: number): string {
   return `${(bytes / MB).toFixed(1)} MB`;
 }
 
-/** The HEALTHCHECK is told the port by the environment, so it has to be known before the start. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0);
   await once(server, 'listening');
