@@ -10,7 +10,14 @@
 
 import type { Key, Secret } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
-import type { KeyFilter, KeyPage, KeyStore, UnpublishedRecord, UsageIncrement } from '../key-store.ts';
+import type {
+  KeyFilter,
+  KeyPage,
+  KeyStore,
+  UnpublishedRecord,
+  UsageBatch,
+  UsageIncrement,
+} from '../key-store.ts';
 import { RecordCache } from './records.ts';
 
 export interface CacheSizes {
@@ -128,15 +135,15 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.countKeysUnder(pepperId, now);
   }
 
-  listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
-    return this.#inner.listUnpublished(before, limit);
+  listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
+    return this.#inner.listUnpublished(limit);
   }
 
   listEvents(record: UnpublishedRecord): ReturnType<KeyStore['listEvents']> {
     return this.#inner.listEvents(record);
   }
 
-  addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     return this.#inner.addUsage(batch, increments);
   }
 

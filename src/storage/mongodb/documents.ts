@@ -11,6 +11,7 @@ import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
+import { foldName, storedRecord } from '../stored-record.ts';
 
 /** Every `_id` is a text, made by Gatehouse. */
 interface Identified {
@@ -49,12 +50,18 @@ export interface SecretDocument extends Identified {
   readonly hash?: string;
 }
 
+/** A writer adds its batches in the order of their numbers. */
+export interface AddedBatch {
+  readonly writer: string;
+  readonly number: number;
+}
+
 /** `_id` is the key's. */
 export interface UsageDocument extends Identified {
   readonly count: number;
   readonly last_used_time: number;
-  /** Names of the last batches that were added. */
-  readonly batches: readonly string[];
+  /** Of each of the last writers the batch that was added last. */
+  readonly batches: readonly AddedBatch[];
 }
 
 /** `_id` is the event's. */
@@ -71,19 +78,16 @@ export interface MetaDocument extends Identified {
   readonly revision?: number;
   readonly record?: string;
   readonly writes?: number;
+  readonly note?: string;
 }
 
-/** How names are compared: the text that is searched for goes through this too. */
-export function foldName(name: string): string {
-  return name.toLowerCase();
-}
-
-function recordDocument({ pending, ...record }: ChangeableRecord & { updateTime: number }): RecordDocument {
+function recordDocument(changeable: ChangeableRecord & { readonly updateTime: number }): RecordDocument {
+  const { record, pending } = storedRecord(changeable);
   return {
-    _id: record.id,
-    revision: record.revision,
-    record: JSON.stringify(record),
-    ...(pending.length === 0 ? {} : { pending: JSON.stringify(pending), unpublished: record.updateTime }),
+    _id: changeable.id,
+    revision: changeable.revision,
+    record,
+    ...(pending === undefined ? {} : { pending, unpublished: changeable.updateTime }),
   };
 }
 
@@ -104,22 +108,6 @@ export function keyDocument(key: Key): KeyDocument {
 
 export function keyspaceDocument(keyspace: Keyspace): RecordDocument {
   return recordDocument(keyspace);
-}
-
-function recordOf({ record, pending }: Pick<RecordDocument, 'record' | 'pending'>): object {
-  return { ...JSON.parse(record), pending: pendingOf(pending) };
-}
-
-export function keyOf(document: Pick<RecordDocument, 'record' | 'pending'>): Key {
-  return recordOf(document) as Key;
-}
-
-export function keyspaceOf(document: Pick<RecordDocument, 'record' | 'pending'>): Keyspace {
-  return recordOf(document) as Keyspace;
-}
-
-export function pendingOf(pending: string | undefined): readonly AuditEvent[] {
-  return pending === undefined ? [] : (JSON.parse(pending) as AuditEvent[]);
 }
 
 export function registryDocument(registry: Registry): MetaDocument {

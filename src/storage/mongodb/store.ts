@@ -4,35 +4,33 @@ import type {
   AnyBulkWriteOperation,
   Collection,
   Document,
-  Filter,
   FindCursor,
   FindOptions,
   UpdateResult,
 } from 'mongodb';
 import type { AuditEvent } from '../../domain/event.ts';
+import { storeUnavailable } from '../../domain/failure.ts';
 import { isExpired, type Key, keyState, type Secret, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
-import { optional } from '../../domain/optional.ts';
 import type {
   KeyFilter,
   KeyPage,
-  KeyPosition,
-  KeyStore,
   ListedKey,
   UnpublishedRecord,
+  UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
+import { keyOf, keyspaceOf, pendingOf } from '../stored-record.ts';
 import { type Connection, DEADLINES } from './connection.ts';
 import {
+  type AddedBatch,
   type EventDocument,
   eventDocument,
   eventOf,
   type KeyDocument,
   keyDocument,
-  keyOf,
   keyspaceDocument,
-  keyspaceOf,
-  pendingOf,
   type RecordDocument,
   registryDocument,
   type SecretDocument,
@@ -44,20 +42,21 @@ import {
 } from './documents.ts';
 import { isDuplicate, isOnlyDuplicates } from './errors.ts';
 import { isActive, keyFilter } from './listing.ts';
-import { listingQuery, needsKeyspaces, QUERIES, type Query } from './queries.ts';
+import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
+import { find, listingQuery, QUERIES, type Query } from './queries.ts';
 import type { Collections } from './schema.ts';
 
 /** Documents that are read at one time. */
 const CHUNK = 1000;
 /** Keys whose usage is written at one time, within one deadline. */
 const USAGE_CHUNK = 250;
-/** How many batches of others may come between a batch and its repetition. */
-const BATCHES_KEPT = 32;
+/** Processes whose last batch is remembered for each key. */
+const WRITERS_KEPT = 32;
 /** Only other processes that change the record make a further attempt necessary. */
 const MAX_ATTEMPTS = 8;
 
 /** Made by `openMongoStore`. */
-export class MongoKeyStore implements KeyStore {
+export class MongoKeyStore implements MovableStore {
   readonly #database: Connection;
 
   constructor(database: Connection) {
@@ -68,7 +67,8 @@ export class MongoKeyStore implements KeyStore {
     const document = await this.#database.within(DEADLINES.record, (limit) =>
       this.#in.meta.findOne({ _id: 'registry' }, { ...this.#database.fresh, ...limit }),
     );
-    if (document?.record === undefined) throw new Error('the database has lost its registry');
+    if (document?.record === undefined)
+      throw storeUnavailable(new Error('the database has lost its registry'));
     return JSON.parse(document.record) as Registry;
   }
 
@@ -114,14 +114,20 @@ export class MongoKeyStore implements KeyStore {
   async insertKey(key: Key, secret: Secret): Promise<boolean> {
     const document = secretDocument(secret);
     const added = await this.#insert('secrets', document);
-    if (!added && (await this.findSecret(secret.keyspace, secret.lookup))?.generation !== key.generation)
-      return false;
+    if (!added && !(await this.#isStored(secret))) return false;
     if (await this.#insert('keys', keyDocument(key))) return true;
-    if (!added) return false;
+    // Another process may have taken up this very secret and made the key of it.
+    const taken = await this.getKey(key.id);
+    if (!added || taken?.generation === key.generation) return false;
     await this.#database.within(DEADLINES.record, (limit) =>
       this.#in.secrets.deleteOne({ _id: document._id, generation: secret.generation }, limit),
     );
     return false;
+  }
+
+  async #isStored({ keyspace, lookup, keyId, generation }: Secret): Promise<boolean> {
+    const stored = await this.findSecret(keyspace, lookup);
+    return stored?.keyId === keyId && stored.generation === generation;
   }
 
   replaceKey(next: Key): Promise<boolean> {
@@ -132,7 +138,7 @@ export class MongoKeyStore implements KeyStore {
     if (filter.states?.length === 0) return [];
     const found: ListedKey[] = [];
     await this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
-      const query = await this.#listingQuery(filter, now, maxTimeMS, after);
+      const query = listingQuery(filter, keyFilter(filter, now, after));
       for await (const listed of this.#listed(query, filter, { limit, maxTimeMS })) found.push(listed);
     });
     return found;
@@ -143,11 +149,13 @@ export class MongoKeyStore implements KeyStore {
     now: number,
   ): Promise<{ total: number; active: number }> {
     return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
-      const query = await this.#listingQuery(filter, now, maxTimeMS);
+      const query = listingQuery(filter, keyFilter(filter, now));
       if (!asksForUse(filter)) {
         const sums = { total: { $sum: 1 }, active: { $sum: { $cond: [isActive(now), 1, 0] } } };
         const steps = [{ $match: query.filter }, { $group: { _id: null, ...sums } }];
-        const [sum] = await this.#in.keys.aggregate(steps, { hint: query.index, maxTimeMS }).toArray();
+        const [sum] = await this.#in.keys
+          .aggregate(steps, { hint: query.index, maxTimeMS, ...this.#database.fresh })
+          .toArray();
         return { total: sum?.total ?? 0, active: sum?.active ?? 0 };
       }
       const counts = { total: 0, active: 0 };
@@ -162,21 +170,6 @@ export class MongoKeyStore implements KeyStore {
     });
   }
 
-  async #listingQuery(
-    filter: KeyFilter,
-    now: number,
-    maxTimeMS: number,
-    after?: KeyPosition,
-  ): Promise<Query> {
-    const scoped = needsKeyspaces(filter)
-      ? {
-          ...filter,
-          keyspaces: await this.#in.keys.distinct('keyspace', {}, { hint: 'by_keyspace', maxTimeMS }),
-        }
-      : filter;
-    return listingQuery(scoped, keyFilter(scoped, now, after));
-  }
-
   /** The first `limit` keys of a query whose last use passes the filter, each with its usage. */
   async *#listed(
     query: Query,
@@ -186,7 +179,7 @@ export class MongoKeyStore implements KeyStore {
     let rest = limit;
     const batchSize = Math.min(limit, CHUNK);
     // What is not all wanted is fetched no further than it is read.
-    const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize });
+    const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize, ...this.#database.fresh });
     if (!asksForUse(filter)) cursor.limit(limit);
     for await (const documents of chunksOf(cursor, batchSize)) {
       const usage = await this.#usageOf(
@@ -204,34 +197,36 @@ export class MongoKeyStore implements KeyStore {
 
   async listPeppers(): Promise<string[]> {
     return this.#database.within(DEADLINES.whole, (limit) =>
-      this.#in.secrets.distinct('pepper_id', { pepper_id: { $gt: '' } }, { hint: 'by_pepper', ...limit }),
-    ) as Promise<string[]>;
+      this.#valuesOf('pepper_id', QUERIES.peppers(), limit),
+    );
   }
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
     return this.#database.within(DEADLINES.whole, async (limit) => {
-      let count = 0;
+      const found = new Set<string>();
       const secrets = this.#find<SecretDocument>(QUERIES.secretsUnder(pepperId), {
         ...limit,
         batchSize: CHUNK,
       });
       for await (const chunk of chunksOf(secrets, CHUNK)) {
-        const generations = new Map(chunk.map((secret) => [secret.key_id, secret.generation]));
-        const keys = await this.#in.keys.find({ _id: { $in: [...generations.keys()] } }, limit).toArray();
-        count += keys.map(keyOf).filter((key) => {
-          const live = key.revokeTime === undefined && !isExpired(key, now);
-          return live && key.generation === generations.get(key.id);
-        }).length;
+        const ids = [...new Set(chunk.map((secret) => secret.key_id))];
+        const documents = await this.#in.keys.find({ _id: { $in: ids } }, limit).toArray();
+        const keys = new Map(documents.map(keyOf).map((key) => [key.id, key]));
+        for (const { key_id, generation } of chunk) {
+          const key = keys.get(key_id);
+          if (key === undefined || key.revokeTime !== undefined || isExpired(key, now)) continue;
+          if (key.generation === generation) found.add(key.id);
+        }
       }
-      return count;
+      return found.size;
     });
   }
 
-  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+  async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
     const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
       Promise.all(
         (['keys', 'keyspaces'] as const).map((collection) =>
-          this.#find<RecordDocument>(QUERIES.unpublished(collection, before), { limit, maxTimeMS })
+          this.#find<RecordDocument>(QUERIES.unpublished(collection), { limit, maxTimeMS })
             .project<Pick<RecordDocument, '_id' | 'unpublished'>>({ unpublished: 1 })
             .toArray(),
         ),
@@ -292,10 +287,10 @@ export class MongoKeyStore implements KeyStore {
   }
 
   /**
-   * Each key's document keeps the names of the last batches that were added to it, so that a batch of which nobody knows how
-   * far it got can be repeated.
+   * Each key's document keeps the last batch of each process that used it, so that a batch of which nobody knows how far it
+   * got can be repeated.
    */
-  async addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  async addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     const sums = [...sumsByKey(increments).values()];
     for (let start = 0; start < sums.length; start += USAGE_CHUNK) {
       const chunk = sums.slice(start, start + USAGE_CHUNK);
@@ -319,7 +314,8 @@ export class MongoKeyStore implements KeyStore {
   }
 
   async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
-    return this.#database.within(DEADLINES.list, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
+    // Not a list's deadline: the answers to a key's changes wait for this.
+    return this.#database.within(DEADLINES.record, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
   }
 
   async #usageOf(keyIds: readonly string[], maxTimeMS: number): Promise<Map<string, Usage>> {
@@ -328,6 +324,26 @@ export class MongoKeyStore implements KeyStore {
     const _id = keyIds.length === 1 && only !== undefined ? only : { $in: [...keyIds] };
     const documents = await this.#in.usage.find({ _id }, { maxTimeMS }).toArray();
     return new Map(documents.filter(({ count }) => count > 0).map((one) => [one._id, usageOf(one)]));
+  }
+
+  batches<Kind extends MovedKind>(kind: Kind, after?: string): AsyncIterable<Batch<Kind>> {
+    return batchesOf(this.#database, kind, after);
+  }
+
+  estimateRecords(): Promise<Record<MovedKind, number>> {
+    return estimateRecords(this.#database);
+  }
+
+  putRecords<Kind extends MovedKind>(kind: Kind, records: readonly Moved[Kind][]): Promise<void> {
+    return putRecords(this.#database, kind, records);
+  }
+
+  readCopyNote(): Promise<string | undefined> {
+    return readCopyNote(this.#database);
+  }
+
+  writeCopyNote(note: string | undefined): Promise<void> {
+    return writeCopyNote(this.#database, note);
   }
 
   async ping(): Promise<void> {
@@ -344,13 +360,22 @@ export class MongoKeyStore implements KeyStore {
     return this.#database.collections;
   }
 
-  #find<D extends Document>({ collection, index, filter, sort }: Query, options: FindOptions): FindCursor<D> {
-    const documents = this.#in[collection] as unknown as Collection<D>;
-    return documents.find(filter as Filter<D>, {
-      hint: index,
-      ...optional('sort', sort),
-      ...options,
-    }) as FindCursor<D>;
+  #find<D extends Document>(query: Query, options: FindOptions): FindCursor<D> {
+    return find<D>(this.#in, query, options);
+  }
+
+  /** Each value of a text field once. Not `distinct`: that takes an index by name only from MongoDB 7.1 on. */
+  async #valuesOf(
+    field: string,
+    { collection, index, filter }: Query,
+    limit: { readonly maxTimeMS: number },
+  ): Promise<string[]> {
+    const steps = [{ $match: filter }, { $group: { _id: `$${field}` } }];
+    const options = { hint: index, ...limit };
+    const found = await (this.#in[collection] as unknown as Collection<Document>)
+      .aggregate<{ readonly _id: string }>(steps, options)
+      .toArray();
+    return found.map(({ _id }) => _id);
   }
 
   async #insert<N extends keyof Collections>(
@@ -425,17 +450,28 @@ function sumsByKey(increments: readonly UsageIncrement[]): Map<string, UsageIncr
 }
 
 function addition(
-  batch: string,
+  batch: UsageBatch,
   { keyId, count, lastUsedTime }: UsageIncrement,
 ): AnyBulkWriteOperation<UsageDocument> {
+  const colon = batch.indexOf(':');
+  const added: AddedBatch = { writer: batch.slice(0, colon), number: Number(batch.slice(colon + 1)) };
+  const others = { $filter: { input: '$batches', cond: { $ne: ['$$this.writer', added.writer] } } };
   return {
     updateOne: {
-      filter: { _id: keyId, batches: { $ne: batch } },
-      update: {
-        $inc: { count },
-        $max: { last_used_time: lastUsedTime },
-        $push: { batches: { $each: [batch], $slice: -BATCHES_KEPT } },
+      // Nor an earlier one: the first try of a batch may come through when its writer is far beyond it.
+      filter: {
+        _id: keyId,
+        batches: { $not: { $elemMatch: { writer: added.writer, number: { $gte: added.number } } } },
       },
+      update: [
+        {
+          $set: {
+            count: { $add: ['$count', count] },
+            last_used_time: { $max: ['$last_used_time', lastUsedTime] },
+            batches: { $slice: [{ $concatArrays: [others, [{ $literal: added }]] }, -WRITERS_KEPT] },
+          },
+        },
+      ],
     },
   };
 }

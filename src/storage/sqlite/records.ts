@@ -2,10 +2,11 @@
 
 import type { SQLInputValue } from 'node:sqlite';
 import type { HashAlgorithm } from '../../domain/digest.ts';
-import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import type { ChangeableRecord } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace } from '../../domain/keyspace.ts';
 import type { ListedKey } from '../key-store.ts';
+import { foldName, keyOf, storedRecord } from '../stored-record.ts';
 
 type Row = Record<string, SQLInputValue>;
 
@@ -33,18 +34,9 @@ export interface SecretRow {
   readonly hash: string | null;
 }
 
-/** How names are compared: the pattern goes through this too. */
-export function foldName(name: string): string {
-  return name.toLowerCase();
-}
-
-function recordColumns({ pending, ...record }: ChangeableRecord): Row {
-  return {
-    id: record.id,
-    revision: record.revision,
-    record: JSON.stringify(record),
-    pending: pending.length === 0 ? null : JSON.stringify(pending),
-  };
+function recordColumns(record: ChangeableRecord): Row {
+  const { pending = null, ...stored } = storedRecord(record);
+  return { id: record.id, revision: record.revision, ...stored, pending };
 }
 
 export function keyColumns(key: Key): Row {
@@ -79,22 +71,6 @@ export function secretColumns(secret: Secret): Row {
     pepper_id: secret.pepperId ?? null,
     hash: secret.hash ?? null,
   };
-}
-
-function recordOf({ record, pending }: RecordRow): object {
-  return { ...JSON.parse(record), pending: pendingOf(pending) };
-}
-
-export function keyOf(row: RecordRow): Key {
-  return recordOf(row) as Key;
-}
-
-export function keyspaceOf(row: RecordRow): Keyspace {
-  return recordOf(row) as Keyspace;
-}
-
-export function pendingOf(pending: string | null): readonly AuditEvent[] {
-  return pending === null ? [] : (JSON.parse(pending) as AuditEvent[]);
 }
 
 export function secretOf(row: SecretRow): Secret {

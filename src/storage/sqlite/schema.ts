@@ -95,6 +95,14 @@ CREATE TABLE probe (
 INSERT INTO probe (id, writes) VALUES (1, 0);
 `;
 
+// How far the copy has come that is under way into this file.
+const COPY_NOTE = `
+CREATE TABLE copy_note (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  note TEXT NOT NULL
+) STRICT;
+`;
+
 /** Entry n brings a file from version n to n + 1. Never edited once released: a change is a new entry. */
 const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
   (database) => {
@@ -104,6 +112,7 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
       .prepare('INSERT INTO registry (id, revision, record) VALUES (1, 1, ?)')
       .run(JSON.stringify(registry));
   },
+  (database) => database.exec(COPY_NOTE),
 ];
 
 /** The version that this code reads and writes; `PRAGMA user_version` of the file. */

@@ -26,6 +26,18 @@ const KEY_COLUMNS = [
 const KEY_VALUES = KEY_COLUMNS.map((column) => `:${column}`).join(', ');
 const KEY_CHANGES = KEY_COLUMNS.filter((column) => column !== 'id').map((column) => `${column} = :${column}`);
 
+const SECRET_COLUMNS = [
+  'keyspace',
+  'lookup',
+  'key_id',
+  'generation',
+  'algorithm',
+  'pepper_id',
+  'hash',
+] as const;
+
+const SECRET_VALUES = SECRET_COLUMNS.map((column) => `:${column}`).join(', ');
+
 interface Statement {
   readonly sql: string;
   readonly plan: readonly string[];
@@ -54,8 +66,7 @@ export const STATEMENTS = {
     plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
   },
   findSecret: {
-    sql: `SELECT keyspace, lookup, key_id, generation, algorithm, pepper_id, hash FROM secrets
-      WHERE keyspace = ? AND lookup = ?`,
+    sql: `SELECT ${SECRET_COLUMNS.join(', ')} FROM secrets WHERE keyspace = ? AND lookup = ?`,
     plan: ['SEARCH secrets USING PRIMARY KEY (keyspace=? AND lookup=?)'],
   },
   getKey: {
@@ -66,9 +77,11 @@ export const STATEMENTS = {
     sql: `INSERT INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${KEY_VALUES}) ON CONFLICT DO NOTHING`,
     plan: [],
   },
+  // This very secret may be there without its key, where a store that was copied here had a crash.
   insertSecret: {
-    sql: `INSERT INTO secrets (keyspace, lookup, key_id, generation, algorithm, pepper_id, hash)
-      VALUES (:keyspace, :lookup, :key_id, :generation, :algorithm, :pepper_id, :hash) ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${SECRET_VALUES})
+      ON CONFLICT DO UPDATE SET hash = hash
+        WHERE key_id = excluded.key_id AND generation = excluded.generation`,
     plan: [],
   },
   replaceKey: {
@@ -127,19 +140,20 @@ export const STATEMENTS = {
       'SEARCH keys USING INDEX keys_by_id (id=?)',
     ],
   },
+  // Those indexes hold nothing but what is unpublished.
   listUnpublished: {
     sql: `SELECT 'key' AS kind, id, update_time FROM keys INDEXED BY keys_unpublished
-        WHERE pending IS NOT NULL AND update_time < ?
+        WHERE pending IS NOT NULL
       UNION ALL
       SELECT 'keyspace', id, update_time FROM keyspaces INDEXED BY keyspaces_unpublished
-        WHERE pending IS NOT NULL AND update_time < ?
+        WHERE pending IS NOT NULL
       ORDER BY update_time, id LIMIT ?`,
     plan: [
       'MERGE (UNION ALL)',
       'LEFT',
-      'SEARCH keys USING INDEX keys_unpublished (update_time<?)',
+      'SCAN keys USING INDEX keys_unpublished',
       'RIGHT',
-      'SEARCH keyspaces USING INDEX keyspaces_unpublished (update_time<?)',
+      'SCAN keyspaces USING INDEX keyspaces_unpublished',
     ],
   },
   keyPending: {
@@ -181,6 +195,91 @@ export const STATEMENTS = {
   ping: {
     sql: 'UPDATE probe SET writes = writes + 1 WHERE id = 1',
     plan: ['SEARCH probe USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  // What a copy moves, in chunks by primary key.
+  movedRegistry: {
+    sql: 'SELECT id, record FROM registry WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH registry USING INTEGER PRIMARY KEY (rowid>?)'],
+  },
+  movedKeyspaces: {
+    sql: 'SELECT id, record, pending FROM keyspaces WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id>?)'],
+  },
+  movedKeys: {
+    sql: 'SELECT id, record, pending FROM keys WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH keys USING INDEX keys_by_id (id>?)'],
+  },
+  movedSecrets: {
+    sql: `SELECT ${SECRET_COLUMNS.join(', ')} FROM secrets
+      WHERE (keyspace, lookup) > (?, ?) ORDER BY keyspace, lookup LIMIT ?`,
+    plan: ['SEARCH secrets USING PRIMARY KEY ((keyspace,lookup)>(?,?))'],
+  },
+  movedUsage: {
+    sql: 'SELECT key_id, count, last_used_time FROM usage WHERE key_id > ? ORDER BY key_id LIMIT ?',
+    plan: ['SEARCH usage USING PRIMARY KEY (key_id>?)'],
+  },
+  movedEvents: {
+    sql: 'SELECT id, record_kind, record_id, event FROM events WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH events USING INDEX events_by_id (id>?)'],
+  },
+  // Scans, once for each copy: all records are counted, to say how far the copy is.
+  countRecords: {
+    sql: `SELECT
+      1 AS registry,
+      (SELECT count(*) FROM keyspaces) AS keyspace,
+      (SELECT count(*) FROM keys) AS key,
+      (SELECT count(*) FROM secrets) AS secret,
+      (SELECT count(*) FROM usage) AS usage,
+      (SELECT count(*) FROM events) AS event`,
+    plan: [
+      'SCAN CONSTANT ROW',
+      'SCALAR SUBQUERY 1',
+      'SCAN keyspaces',
+      'SCALAR SUBQUERY 2',
+      'SCAN keys USING COVERING INDEX keys_by_id',
+      'SCALAR SUBQUERY 3',
+      'SCAN secrets',
+      'SCALAR SUBQUERY 4',
+      'SCAN usage',
+      'SCALAR SUBQUERY 5',
+      'SCAN events USING COVERING INDEX events_by_id',
+    ],
+  },
+  putRegistry: {
+    sql: 'INSERT OR REPLACE INTO registry (id, revision, record) VALUES (1, :revision, :record)',
+    plan: [],
+  },
+  putKeyspace: {
+    sql: `INSERT OR REPLACE INTO keyspaces (id, revision, update_time, record, pending)
+      VALUES (:id, :revision, :update_time, :record, :pending)`,
+    plan: [],
+  },
+  putKey: {
+    sql: `INSERT OR REPLACE INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${KEY_VALUES})`,
+    plan: [],
+  },
+  putSecret: {
+    sql: `INSERT OR REPLACE INTO secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${SECRET_VALUES})`,
+    plan: [],
+  },
+  putUsage: {
+    sql: `INSERT OR REPLACE INTO usage (key_id, count, last_used_time)
+      VALUES (:key_id, :count, :last_used_time)`,
+    plan: [],
+  },
+  putEvent: {
+    sql: `INSERT OR REPLACE INTO events (id, record_kind, record_id, revision, event)
+      VALUES (:id, :record_kind, :record_id, :revision, :event)`,
+    plan: [],
+  },
+  readCopyNote: {
+    sql: 'SELECT note FROM copy_note WHERE id = 1',
+    plan: ['SEARCH copy_note USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  writeCopyNote: { sql: 'INSERT OR REPLACE INTO copy_note (id, note) VALUES (1, ?)', plan: [] },
+  clearCopyNote: {
+    sql: 'DELETE FROM copy_note WHERE id = 1',
+    plan: ['SEARCH copy_note USING INTEGER PRIMARY KEY (rowid=?)'],
   },
 } as const satisfies Record<string, Statement>;
 

@@ -11,21 +11,21 @@ import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import type {
   KeyFilter,
   KeyPage,
-  KeyStore,
   ListedKey,
   UnpublishedRecord,
+  UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
+import { keyOf, keyspaceOf, pendingOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
+import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
 import {
   keyColumns,
-  keyOf,
   keyspaceColumns,
-  keyspaceOf,
   type ListedRow,
   listedKeyOf,
-  pendingOf,
   type RecordRow,
   type SecretRow,
   secretColumns,
@@ -33,7 +33,7 @@ import {
 } from './records.ts';
 
 /** Made by `openSqliteStore`. */
-export class SqliteKeyStore implements KeyStore {
+export class SqliteKeyStore implements MovableStore {
   readonly #file: Connection;
 
   constructor(file: Connection) {
@@ -134,9 +134,9 @@ export class SqliteKeyStore implements KeyStore {
     );
   }
 
-  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+  async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
     return this.#file.reading(() => {
-      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', before, before, limit);
+      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', limit);
       return rows.map(({ kind, id }) => ({ kind, id }));
     });
   }
@@ -165,7 +165,7 @@ export class SqliteKeyStore implements KeyStore {
   }
 
   // One transaction: of a call that was rejected nothing was done, so its batch's name tells nothing more.
-  async addUsage(_batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  async addUsage(_batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     if (increments.length === 0) return;
     await this.#file.writingUnsynced(() => {
       for (const { keyId, count, lastUsedTime } of increments) {
@@ -184,6 +184,26 @@ export class SqliteKeyStore implements KeyStore {
       }
       return usage;
     });
+  }
+
+  batches<Kind extends MovedKind>(kind: Kind, after?: string): AsyncIterable<Batch<Kind>> {
+    return batchesOf(this.#file, kind, after);
+  }
+
+  async estimateRecords(): Promise<Record<MovedKind, number>> {
+    return estimateRecords(this.#file);
+  }
+
+  putRecords<Kind extends MovedKind>(kind: Kind, records: readonly Moved[Kind][]): Promise<void> {
+    return putRecords(this.#file, kind, records);
+  }
+
+  async readCopyNote(): Promise<string | undefined> {
+    return readCopyNote(this.#file);
+  }
+
+  writeCopyNote(note: string | undefined): Promise<void> {
+    return writeCopyNote(this.#file, note);
   }
 
   async ping(): Promise<void> {
