@@ -1,4 +1,4 @@
-/** The operations over a real store in memory, without servers: for tests that stand between two steps of one call. */
+/** The operations over a real store, without servers: for tests that stand between two steps of one call. */
 
 import { Changes } from '../../src/coherence/changes.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
@@ -6,10 +6,10 @@ import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
-import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { Secrets } from '../../src/verification/secrets.ts';
 import { UsageRecorder } from '../../src/verification/usage.ts';
 import { Verifier } from '../../src/verification/verifier.ts';
+import { openTestStore } from './test-store.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
 
@@ -25,7 +25,7 @@ export async function makeParts(
   wrap: (store: KeyStore) => KeyStore = (store) => store,
   onUnpublished: (error: unknown) => void = fail,
 ): Promise<Parts> {
-  const store = wrap(await openSqliteStore(':memory:'));
+  const store = wrap(await openTestStore());
   const now = Date.now;
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
