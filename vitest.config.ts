@@ -25,6 +25,8 @@ const overMongo = {
   exclude: EMBEDDED_ONLY.map((files) => `test/${files}.test.ts`),
   // Whoever starts the service, or opens a store for it, asks this.
   env: { ...tools, GATEHOUSE_TEST_STORE: 'mongodb' },
+  // The tests' server is slow, and the more so the more is asked of it.
+  testTimeout: 60_000,
 };
 const hasMongo = tools.GATEHOUSE_TEST_MONGODB_URI !== '' || tools.GATEHOUSE_TEST_MONGOD !== '';
 

@@ -8,6 +8,7 @@ import { KeyspaceService } from './gen/gatehouse/v1/keyspace_service_pb.js';
 import { OwnerService } from './gen/gatehouse/v1/owner_service_pb.js';
 import { ensureKeyspaces, ensureRoot, type RootReport } from './keys/first-start.ts';
 import type { Parts } from './keys/parts.ts';
+import { patiently } from './keys/patiently.ts';
 import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
@@ -71,9 +72,9 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
   const verifier = new Verifier({ cached, record: store, secrets, usage, now });
   const parts: Parts = { store, changes, secrets, usage, verifier, now };
 
-  await publishPending(cached, onUnpublished);
-  await ensureKeyspaces(parts);
-  await requirePeppers(store, settings.peppers, now());
+  await patiently(() => publishPending(cached, onUnpublished));
+  await patiently(() => ensureKeyspaces(parts));
+  await patiently(() => requirePeppers(store, settings.peppers, now()));
 
   const metrics = new Metrics();
   if (memory !== undefined) watchMemory(metrics, memory);

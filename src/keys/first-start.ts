@@ -11,6 +11,7 @@ import type { KeyFilter, KeyPosition } from '../storage/key-store.ts';
 import { addKeyFor } from './create.ts';
 import { addKeyspace } from './keyspaces.ts';
 import type { Parts } from './parts.ts';
+import { patiently } from './patiently.ts';
 
 const SYSTEM: Actor = { id: 'system' };
 const ROOT_NAME = 'root';
@@ -54,18 +55,20 @@ async function isThere({ store }: Pick<Parts, 'store'>, id: string): Promise<boo
  * @param setting GATEHOUSE_ROOT_KEY.
  */
 export async function ensureRoot(parts: Parts, setting: string | undefined): Promise<RootReport> {
-  const keyspace = (await parts.verifier.directory(true)).get(RESERVED_KEYSPACE);
+  const keyspace = (await patiently(() => parts.verifier.directory(true))).get(RESERVED_KEYSPACE);
   if (keyspace === undefined) throw new Error('the reserved keyspace is missing');
+  // With the same token each time: a write that was not answered may have been done.
+  const ensure = (token: string) => patiently(() => ensureRootOf(parts, keyspace, token));
 
   let generated: string | undefined;
   let settingRevoked = false;
   if (setting !== undefined) {
-    settingRevoked = (await ensureRootOf(parts, keyspace, setting)).revokeTime !== undefined;
-  } else if (await mayMakeFirstRoot(parts)) {
+    settingRevoked = (await ensure(setting)).revokeTime !== undefined;
+  } else if (await patiently(() => mayMakeFirstRoot(parts))) {
     generated = mintToken(keyspace);
-    await ensureRootOf(parts, keyspace, generated);
+    await ensure(generated);
   }
-  return { generated, settingRevoked, live: await countLiveRoots(parts) };
+  return { generated, settingRevoked, live: await patiently(() => countLiveRoots(parts)) };
 }
 
 /** The key that the token opens, added where there is none. */

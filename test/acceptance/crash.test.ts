@@ -28,6 +28,8 @@ async function createUntilKilled(gatehouse: Gatehouse): Promise<string[]> {
         { key: gatehouse.rootKey },
       ).catch(() => undefined);
       if (answer === undefined) return;
+      // A store that is busy may refuse one.
+      if (answer.status !== 200) continue;
       acknowledged.push(answer.body.secret);
       if (acknowledged.length === KILL_AFTER) await gatehouse.stop('SIGKILL');
     }

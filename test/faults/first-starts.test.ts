@@ -42,6 +42,21 @@ describe.skipIf(MONGOD === '')('on an empty database', () => {
     120_000,
   );
 
+  test('a process of whose start one write is not answered in time: it starts all the same', async () => {
+    const proxy = await startProxy(rig.server);
+    rig.after(() => proxy.close());
+    for (const rootKey of ['', ROOT_KEY]) {
+      for (const collection of ['keyspaces', 'keys']) {
+        const hold = proxy.hold((command) => hold.count === 0 && command.insert === collection);
+        const uri = proxy.uri(`unanswered-${collection}-${rootKey.slice(0, 3)}`);
+        const one = await rig.startOne(uri, { GATEHOUSE_ROOT_KEY: rootKey });
+        expect(hold.count).toBe(1);
+        expect(await isRoot(one, printedRoot(one.output().stderr) ?? rootKey)).toBe(true);
+        await one.stop('SIGKILL');
+      }
+    }
+  }, 60_000);
+
   test('a process whose root key another one adds between its own two writes: both have it, once', async () => {
     const { slow, quick } = await overtaken(ROOT_KEY, (command) => command.insert === 'keys');
     expect(slow).toEqual({ generated: undefined, settingRevoked: false, live: 1 });

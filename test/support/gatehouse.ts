@@ -112,7 +112,10 @@ function listening(
   printed: { stdout: string; stderr: string },
 ): Promise<{ readonly grpc: string; readonly http: string }> {
   return new Promise((resolve, reject) => {
-    const give = (why: string) => reject(new Error(`${why}\n${printed.stdout}\n${printed.stderr}`));
+    const give = (why: string) => {
+      child.kill('SIGKILL');
+      reject(new Error(`${why}\n${printed.stdout}\n${printed.stderr}`));
+    };
     const timer = setTimeout(() => give('Gatehouse did not start in time'), START_MS);
     child.once('close', (code) => {
       clearTimeout(timer);

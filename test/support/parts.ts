@@ -1,5 +1,6 @@
 /** The operations over a real store, without servers: for tests that stand between two steps of one call. */
 
+import { onTestFinished } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
@@ -28,6 +29,8 @@ export async function makeParts(
   const store = wrap(await openTestStore());
   const now = Date.now;
   const usage = new UsageRecorder(store, fail);
+  // Before the store is closed: what was registered last is called first.
+  onTestFinished(() => usage.close());
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
   const parts: Parts = {
