@@ -121,7 +121,12 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     await servers.drain(0);
     throw error;
   });
-  const sweep = new PendingSweep(cached, () => performance.now(), onUnpublished);
+  const sweep = new PendingSweep(
+    cached,
+    () => performance.now(),
+    (err) =>
+      log.warn({ err }, 'pending events could not be looked for or published; the next sweep tries again'),
+  );
   log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
 
   return {

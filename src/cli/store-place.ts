@@ -1,6 +1,7 @@
 /** Which store an option of `gatehouse store copy` names. */
 
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { BadUsage, setting, type Terminal } from './terminal.ts';
 
 /** What is accepted, for `--help`. */
@@ -25,8 +26,17 @@ export function readPlace(terminal: Terminal, option: string, text: string): str
   const [, name] = /^env:(.*)$/s.exec(text) ?? [];
   if (name === undefined) return placeOf(option, text);
   const value = setting(terminal, name);
-  if (value === undefined) throw new BadUsage(`${option}: ${name} is not set`);
+  if (value === undefined) throw new BadUsage(`${option}: ${name} is not set in the environment (exported?)`);
   return placeOf(`${option}: ${name}`, value);
+}
+
+/** @throws BadUsage where a data file's folder is not there: what was meant as an address would become a file. */
+export function requireFolder(option: string, place: string): void {
+  if (!MONGODB.test(place) && !existsSync(dirname(place))) {
+    throw new BadUsage(
+      `${option}: the folder of the data file is not there; make it, or begin a URI with mongodb://`,
+    );
+  }
 }
 
 function placeOf(where: string, text: string): string {

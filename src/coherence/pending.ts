@@ -28,8 +28,12 @@ export class PendingSweep {
   /** When each pending record was first seen: by this process's own clock, since another's may be off by hours. */
   #seen = new Map<string, number>();
   #running: Promise<void> | undefined;
+  #away = false;
 
-  /** @param now milliseconds; only differences count. */
+  /**
+   * @param now milliseconds; only differences count.
+   * @param onError told of a record whose events could not be published, and once when the store begins not to answer.
+   */
   constructor(store: KeyStore, now: () => number, onError: (error: unknown) => void) {
     this.#store = store;
     this.#now = now;
@@ -37,7 +41,15 @@ export class PendingSweep {
     this.#timer = setInterval(() => {
       // A store that is slow to fail must not leave a queue of sweeps behind.
       this.#running ??= this.#sweep()
-        .catch(onError)
+        .then(
+          () => {
+            this.#away = false;
+          },
+          (error: unknown) => {
+            if (!this.#away) onError(error);
+            this.#away = true;
+          },
+        )
         .finally(() => {
           this.#running = undefined;
         });

@@ -101,7 +101,7 @@ describe('a target', () => {
   test('that is the finished copy is said to be so', async () => {
     const target = newFile();
     expect((await runCli(['store', 'copy', '--from', source, '--to', target])).code).toBe(0);
-    const line = `the data file ${target} and the data file ${source} are the same store, or one is a finished copy of the other; nothing was copied`;
+    const line = `the data file ${target} is the data file ${source} itself, or holds a copy of it, perhaps without its latest changes; nothing was copied; name an empty target`;
     expect(await refusal(source, target)).toBe(line);
   });
 
@@ -161,8 +161,8 @@ describe('a place', () => {
   test('may stand in the environment, and must then', async () => {
     const target = newFile();
     const run = (env: Record<string, string>) => ({ env, cwd: folder });
-    expect(await refusal('env:SOURCE', target, run({}))).toBe('--from: SOURCE is not set');
-    expect(await refusal('env:SOURCE', target, run({ SOURCE: '' }))).toBe('--from: SOURCE is not set');
+    expect(await refusal('env:SOURCE', target, run({}))).toBe('--from: SOURCE is not set in the environment (exported?)');
+    expect(await refusal('env:SOURCE', target, run({ SOURCE: '' }))).toBe('--from: SOURCE is not set in the environment (exported?)');
     expect(await refusal('env:SOURCE', target, run({ SOURCE: 'redis://u:hunter2@h' }))).toMatch(
       /^--from: SOURCE must be /,
     );
@@ -179,7 +179,7 @@ describe('a place', () => {
       /^MongoDB at 127\.0\.0\.1:1\/keys cannot be (reached|used: \w+)$/,
     );
     const broken = await refusal(source, 'mongodb://user:hunter2@127.0.0.1:none/keys');
-    expect(broken).toMatch(/^the URI of MongoDB is not one/);
+    expect(broken).toMatch(/^the URI of MongoDB cannot be read: /);
   });
 
   test('is explained by --help, with why a password had better be in the environment', async () => {

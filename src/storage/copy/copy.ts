@@ -22,7 +22,7 @@ export class CopyDiffers extends Error {
           `${kind} (${source.count} in the source, ${target.count} in the target)`,
       );
     super(
-      `${to.name} is not the same as ${from.name} in records of kind ${differing.join(', ')}, though it was copied twice: stop whatever writes to either and run the same command again; if that does not help, empty the target and copy anew`,
+      `${to.name} is not the same as ${from.name} in records of kind ${differing.join(', ')}, though it was copied twice: stop whatever writes to either and run the same command again; if that does not help, or the copy was begun from an older state of the source, empty the target and copy anew`,
     );
     this.name = 'CopyDiffers';
   }

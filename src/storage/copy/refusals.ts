@@ -29,7 +29,7 @@ export async function refuseTarget(
   }
   if ((await to.do((store) => store.readRegistry().then(identityOf))) === source) {
     throw new CopyRefused(
-      `${to.name} and ${from.name} are the same store, or one is a finished copy of the other; nothing was copied`,
+      `${to.name} is ${from.name} itself, or holds a copy of it, perhaps without its latest changes; nothing was copied; name an empty target`,
     );
   }
   if (!(await isEmpty(to))) throw new CopyRefused(`${to.name} is not empty; name an empty target`);

@@ -4,8 +4,8 @@ import { MongoBulkWriteError, MongoServerError } from 'mongodb';
 import { StoreUnreachable, StoreUnusable } from '../unusable.ts';
 
 const DUPLICATE_KEY = 11_000;
-/** Unauthorized, AuthenticationFailed. */
-const REFUSED = [13, 18];
+const UNAUTHORIZED = 13;
+const AUTHENTICATION_FAILED = 18;
 
 /** Whether a write found its `_id` taken. */
 export function isDuplicate(error: unknown): boolean {
@@ -30,8 +30,17 @@ export function duplicatesOf(error: unknown): number[] {
 /** Why a start over this database could not be; never with the URI, which may hold a password. */
 export function openError(place: string, error: unknown): StoreUnusable {
   if (error instanceof StoreUnusable) return error;
-  if (error instanceof MongoServerError && REFUSED.includes(Number(error.code))) {
-    return new StoreUnusable(`MongoDB at ${place} refuses the user or password of MONGODB_URI`, error);
+  if (error instanceof MongoServerError && error.code === AUTHENTICATION_FAILED) {
+    return new StoreUnusable(
+      `MongoDB at ${place} refuses the user or password (or authSource names another database than the one they are kept in)`,
+      error,
+    );
+  }
+  if (error instanceof MongoServerError && error.code === UNAUTHORIZED) {
+    return new StoreUnusable(
+      `MongoDB at ${place} knows the user, who lacks readWrite on this database`,
+      error,
+    );
   }
   return new StoreUnreachable(`MongoDB at ${place} cannot be used: ${reasonOf(error)}`, error);
 }

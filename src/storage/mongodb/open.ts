@@ -15,8 +15,8 @@ import { collectionsOf, prepare, requireVersion } from './schema.ts';
 import { MongoKeyStore } from './store.ts';
 
 const DEFAULT_DATABASE = 'gatehouse';
-/** MongoDB's rule; what breaks it may also be the rest of a password that was not escaped. */
-const DATABASE_NAME = /^[^/\\. "$*<>:|?@]{1,63}$/;
+/** MongoDB's rule, without its own databases; what breaks it may also be the rest of a password that was not escaped. */
+const DATABASE_NAME = /^(?!(?:admin|local|config)$)[^/\\. "$*<>:|?@]{1,63}$/;
 /** How long a start waits for a server that is not there yet: it may be starting as well. */
 const START_MS = 10_000;
 
@@ -80,14 +80,24 @@ export async function openMongoStore(uri: string, options: OpenOptions = {}): Pr
 
 function newClient(uri: string): MongoClient {
   try {
-    if (!DATABASE_NAME.test(locate(uri).database)) throw new Error('not the name of a database');
-    return new MongoClient(uri, OPTIONS);
+    const client = new MongoClient(uri, OPTIONS);
+    if (DATABASE_NAME.test(locate(uri).database)) return client;
   } catch (error) {
-    throw new StoreUnusable(
-      'the URI of MongoDB is not one: mongodb://host:port/database or mongodb+srv://host/database',
-      error,
-    );
+    throw new StoreUnusable(`the URI of MongoDB cannot be read: ${mistakeIn(error)}`, error);
   }
+  throw new StoreUnusable(
+    'the URI of MongoDB names no database for Gatehouse: mongodb://host:port/database, where the name is not admin, local or config and has none of / \\ . " $ * < > : | ? @ and space',
+  );
+}
+
+/** What the driver says of a URI, without what the URI says. */
+function mistakeIn(error: unknown): string {
+  const message = error instanceof Error ? error.message : '';
+  const [option] = /^option \w{1,64} is not supported/.exec(message) ?? [];
+  if (option !== undefined) return option;
+  const [, named] = /^(?:Expected )?(\w{1,64}) (?:to be|must be|can only)/.exec(message) ?? [];
+  if (named !== undefined) return `${named} has a value that it does not take`;
+  return 'it must be mongodb://user:password@host:port/database or mongodb+srv://host/database, with @ : / % in user and password percent-encoded';
 }
 
 /** Tries again while no server is found. */

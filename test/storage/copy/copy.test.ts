@@ -291,7 +291,7 @@ describe('nothing is copied into', () => {
       [to, from],
     ] as const) {
       await expect(copy(one, other)).rejects.toThrow(
-        /are the same store, or one is a finished copy of the other/,
+        /itself, or holds a copy of it/,
       );
     }
   });
