@@ -201,6 +201,6 @@ export class Changes {
   }
 }
 
-function revisionMismatch(message: string): Failure {
+export function revisionMismatch(message: string): Failure {
   return new Failure('conflict', 'REVISION_MISMATCH', message);
 }

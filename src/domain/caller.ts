@@ -22,6 +22,8 @@ import {
 export interface Caller {
   readonly key: Key;
   readonly keyspace: Keyspace;
+  /** The generation of the secret that it showed. */
+  readonly generation: string;
 }
 
 /** How far a caller reaches into one keyspace: all of it, or one owner's keys (of one project, where bound). */

@@ -1,6 +1,12 @@
 /** The audit trail: one event for each change, written inside the changed record and published after it. */
 
-export type EventAction = 'key.create' | 'key.update' | 'key.revoke' | 'keyspace.create' | 'keyspace.update';
+export type EventAction =
+  | 'key.create'
+  | 'key.update'
+  | 'key.rotate'
+  | 'key.revoke'
+  | 'keyspace.create'
+  | 'keyspace.update';
 
 export interface AuditEvent {
   /** `evt_` and random characters; publishing the same id twice leaves one event. */

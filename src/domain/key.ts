@@ -34,6 +34,32 @@ export interface Key extends ChangeableRecord {
   readonly revokeReason?: string;
   /** The generation of secret that the key accepts. */
   readonly generation: string;
+  /** The secret that the last rotation replaced, until its overlap has passed. */
+  readonly previous?: PreviousSecret;
+}
+
+/** A replaced secret that still opens its key. */
+export interface PreviousSecret {
+  readonly generation: string;
+  /** It opens the key before this moment (milliseconds since 1970). */
+  readonly expireTime: number;
+}
+
+/** Which of a key's two secrets one is. */
+export type SecretAge = 'current' | 'previous';
+
+/** Which secret of the key this generation is at `now`; undefined: one that opens it no more, or never did. */
+export function secretAge(key: Key, generation: string, now: number): SecretAge | undefined {
+  if (generation === key.generation) return 'current';
+  const { previous } = key;
+  return previous !== undefined && generation === previous.generation && now < previous.expireTime
+    ? 'previous'
+    : undefined;
+}
+
+/** The id under which uses of one secret of a key are counted, beside those of the key. */
+export function secretUsageId(keyId: string, generation: string): string {
+  return `${keyId}/${generation}`;
 }
 
 /**

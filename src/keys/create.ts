@@ -3,12 +3,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { actorOf, type CallOrigin } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
-import { Failure } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
-import { optional } from '../domain/optional.ts';
 import { mintToken, randomText } from '../domain/token.ts';
-import { judge } from '../domain/verdict.ts';
+import { judgedAgain, rightsChanged } from './judged-again.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
 import { type KeyPlan, type KeyRequest, planKey } from './plan.ts';
 import { revokeOutright } from './revoke.ts';
@@ -38,7 +36,7 @@ export async function createKey(
   const plan = planKey(origin.caller, keyspace, request, parts.now());
   const created = await mintKey(parts, origin, keyspace, plan);
   try {
-    await judgeAgain(parts, origin, keyspaceId, request, plan);
+    await planAgain(parts, origin, keyspaceId, request, plan);
   } catch (error) {
     await revokeOutright(
       parts,
@@ -116,30 +114,13 @@ function newKey(
  * Plans the key once more, with caller and policies as they are now. Whatever comes out otherwise than before was taken
  * away, or changed, while the key was made.
  */
-async function judgeAgain(
+async function planAgain(
   parts: Parts,
-  { caller: before, clientIp }: CallOrigin,
+  origin: CallOrigin,
   keyspaceId: string,
   request: KeyRequest,
   plan: KeyPlan,
 ): Promise<void> {
-  const directory = await parts.verifier.directory(true);
-  const key = await parts.store.getKey(before.key.id);
-  const keyspace = directory.get(before.keyspace.id);
-  const target = directory.get(keyspaceId);
-  const demands = { permissions: [], ...optional('clientIp', clientIp) };
-  const alive =
-    key !== undefined &&
-    key.generation === before.key.generation &&
-    judge(key, demands, parts.now()).status === 'valid';
-  if (!alive || keyspace === undefined || target === undefined) {
-    throw new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid any more');
-  }
-  if (!isDeepStrictEqual(planKey({ key, keyspace }, target, request, plan.createTime), plan)) {
-    throw new Failure(
-      'conflict',
-      'RIGHTS_CHANGED',
-      'what the calling key may hand on changed meanwhile; try again',
-    );
-  }
+  const { caller, keyspace } = await judgedAgain(parts, origin, keyspaceId);
+  if (!isDeepStrictEqual(planKey(caller, keyspace, request, plan.createTime), plan)) throw rightsChanged();
 }

@@ -1,20 +1,41 @@
 /** Looking at keys. */
 
 import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
-import { sameOwner } from '../domain/key.ts';
+import { type Key, sameOwner, secretUsageId, type Usage } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
 import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
-/** One key with its usage, up to a second late. @throws Failure `not-found`, `denied`, `unavailable`. */
-export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ListedKey> {
-  const { key } = await reachKey(parts, caller, 'keys:read', id);
-  return { key, usage: await usageOf(parts, id) };
+/** A key as it is shown, with its usage, up to a second late. */
+export interface ShownKey extends ListedKey {
+  /** Last VALID answer to the secret before the last rotation, since then. */
+  readonly previousLastUsedTime: number | undefined;
 }
 
-export async function usageOf(parts: Parts, id: string): Promise<ListedKey['usage']> {
-  return (await parts.store.readUsage([id])).get(id);
+/** One key. @throws Failure `not-found`, `denied`, `unavailable`. */
+export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ShownKey> {
+  const { key } = await reachKey(parts, caller, 'keys:read', id);
+  return shown(parts, key);
+}
+
+/** A key with its usage. */
+export async function shown({ store }: Pick<Parts, 'store'>, key: Key): Promise<ShownKey> {
+  const previous = previousUsageId(key);
+  const usage = await store.readUsage(previous === undefined ? [key.id] : [key.id, previous]);
+  return withPrevious({ key, usage: usage.get(key.id) }, usage);
+}
+
+function previousUsageId({ id, previous }: Key): string | undefined {
+  return previous === undefined ? undefined : secretUsageId(id, previous.generation);
+}
+
+function withPrevious(listed: ListedKey, usage: ReadonlyMap<string, Usage>): ShownKey {
+  const previous = previousUsageId(listed.key);
+  return {
+    ...listed,
+    previousLastUsedTime: previous === undefined ? undefined : usage.get(previous)?.lastUsedTime,
+  };
 }
 
 export interface ListQuestion {
@@ -28,7 +49,7 @@ export interface ListQuestion {
 }
 
 export interface KeyListing {
-  readonly keys: readonly ListedKey[];
+  readonly keys: readonly ShownKey[];
   /** Whether keys follow after these. */
   readonly more: boolean;
   /** Both without regard to `states`; absent unless asked for. */
@@ -65,9 +86,11 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
 
   const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
   const keys = await parts.store.listKeys(page);
+  const previous = keys.flatMap(({ key }) => previousUsageId(key) ?? []);
+  const previousUsage = await parts.store.readUsage(previous);
   const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
   return {
-    keys: keys.slice(0, question.pageSize),
+    keys: keys.slice(0, question.pageSize).map((listed) => withPrevious(listed, previousUsage)),
     more: keys.length > question.pageSize,
     totals,
     now,

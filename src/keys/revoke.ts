@@ -1,32 +1,70 @@
-/** Revoking a key. */
+/** Revoking keys. */
 
 import type { Changed } from '../coherence/changes.ts';
 import { actorOf, type CallOrigin, holdsMore } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
-import { denied } from '../domain/failure.ts';
+import { denied, notFound } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { bareToken } from '../domain/token.ts';
+import { descendantsOf, type LiveDescendants, liveDescendants } from './family.ts';
 import { gone, type Parts, reachKey } from './parts.ts';
+
+/** The key to revoke: by its id, or by its secret, which whoever has it may turn in. */
+export type RevokeTarget = { readonly id: string } | { readonly secret: string };
+
+export interface RevokeOptions {
+  readonly reason: string;
+  /** Also the keys that it made by self-service, those that they made, and so on. */
+  readonly includeDescendants: boolean;
+}
+
+export interface RevokedKey extends Changed<Key> {
+  readonly descendants: LiveDescendants;
+}
+
+const SHOWN_DESCENDANTS = 100;
 
 /**
  * Revokes a key for good. Revoking again is fine and changes nothing.
  *
- * @throws Failure `not-found`, `denied`, `conflict`, `unavailable`.
+ * @throws Failure `not-found`, `denied`, `conflict`, `unavailable`: then some descendants may be revoked; repeat it.
  */
 export async function revokeKey(
   parts: Parts,
   origin: CallOrigin,
-  id: string,
-  reason: string,
-): Promise<Changed<Key>> {
-  const { key } = await reachKey(parts, origin.caller, 'keys:revoke', id);
-  if (key.keyspace === RESERVED_KEYSPACE && holdsMore(origin.caller, key)) {
+  target: RevokeTarget,
+  { reason, includeDescendants }: RevokeOptions,
+): Promise<RevokedKey> {
+  const id = 'id' in target ? await revocable(parts, origin, target.id) : await opened(parts, target.secret);
+  const actor = actorOf(origin);
+  let { record, propagation } = await revokeOutright(parts, id, actor, reason);
+  if (includeDescendants) {
+    // Each before its children are asked for: from then on it makes none that lives.
+    for await (const descendant of descendantsOf(parts, id)) {
+      ({ propagation } = await revokeOutright(parts, descendant.id, actor, reason));
+    }
+  }
+  return { record, propagation, descendants: await liveDescendants(parts, id, SHOWN_DESCENDANTS) };
+}
+
+/** @returns the id, where the caller may revoke the key. */
+async function revocable(parts: Parts, { caller }: CallOrigin, id: string): Promise<string> {
+  const { key } = await reachKey(parts, caller, 'keys:revoke', id);
+  if (key.keyspace === RESERVED_KEYSPACE && holdsMore(caller, key)) {
     throw denied(
       'HOLDS_MORE_THAN_CALLER',
       'the key holds more than the calling key, which may not revoke it',
     );
   }
-  return revokeOutright(parts, id, actorOf(origin), reason);
+  return id;
+}
+
+/** Who has the secret of a key could do worse with it than turn it in, so nothing else is asked. */
+async function opened(parts: Parts, secret: string): Promise<string> {
+  const match = await parts.verifier.match(bareToken(secret), true);
+  if (match === undefined) throw notFound('a key with this secret');
+  return match.key.id;
 }
 
 /** Revokes without asking who may. */

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Changed } from '../coherence/changes.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore } from '../domain/caller.ts';
-import { denied, Failure } from '../domain/failure.ts';
+import { denied, Failure, invalid } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
@@ -21,6 +21,8 @@ export interface KeyChanges {
   /** null: bound to no project. */
   readonly project?: string | null;
   readonly allowedCidrs?: readonly string[];
+  /** End of the overlap in milliseconds since 1970, which can only be brought forward; null: now. */
+  readonly previousSecret?: number | null;
 }
 
 const FIELD_NAMES: Readonly<Record<keyof KeyChanges, string>> = {
@@ -31,6 +33,7 @@ const FIELD_NAMES: Readonly<Record<keyof KeyChanges, string>> = {
   disabled: 'disabled',
   project: 'project',
   allowedCidrs: 'allowed_cidrs',
+  previousSecret: 'previous_secret',
 };
 
 /**
@@ -85,7 +88,7 @@ function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: nu
   if (key.revokeTime !== undefined) {
     throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
   }
-  const { expireTime, project, permissions, allowedCidrs, ...plain } = changes;
+  const { expireTime, project, permissions, allowedCidrs, previousSecret, ...plain } = changes;
   const next: { -readonly [P in keyof Key]: Key[P] } = { ...key, ...plain };
   if (permissions !== undefined)
     next.permissions = checkPermissions(key.keyspace, permissions, 'key.permissions');
@@ -97,11 +100,33 @@ function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: nu
     if (expireTime === null) delete next.expireTime;
     else next.expireTime = expireTime;
   }
-  return next;
+  return previousSecret === undefined ? next : withOverlapUntil(next, previousSecret, now);
+}
+
+function withOverlapUntil({ previous, ...key }: Key, end: number | null, now: number): Key {
+  const lives = previous !== undefined && now < previous.expireTime;
+  if (end === null) return key;
+  if (!lives) {
+    throw new Failure(
+      'precondition',
+      'NO_PREVIOUS_SECRET',
+      'the key has no previous secret that still works',
+    );
+  }
+  if (end > previous.expireTime) {
+    throw invalid(
+      'key.previous_secret.expire_time',
+      `must not be later than it is, ${new Date(previous.expireTime).toISOString()}; an overlap can only be cut short`,
+    );
+  }
+  return end <= now ? key : { ...key, previous: { ...previous, expireTime: end } };
 }
 
 function changedFields(before: Key, after: Key): string[] {
   return (Object.keys(FIELD_NAMES) as (keyof KeyChanges)[])
-    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .filter((field) => {
+      const property = field === 'previousSecret' ? 'previous' : field;
+      return !isDeepStrictEqual(before[property], after[property]);
+    })
     .map((field) => FIELD_NAMES[field]);
 }

@@ -110,6 +110,12 @@ export interface KeyStore {
   insertKey(key: Key, secret: Secret): Promise<boolean>;
 
   /**
+   * Adds a further secret of a key. It opens nothing before the key accepts its generation.
+   * @returns false where a secret with this lookup exists in this keyspace; nothing is changed then.
+   */
+  insertSecret(secret: Secret): Promise<boolean>;
+
+  /**
    * Compare-and-set: writes the key, `pending` as given, if its stored revision is still `next.revision - 1`.
    * @returns whether it was written. Of several writers of one revision exactly one wins.
    */
@@ -122,13 +128,19 @@ export interface KeyStore {
    */
   listKeys(page: KeyPage): Promise<ListedKey[]>;
 
+  /** Keys that this key made, or rotated last (`parentKeyId`), by id, behind `after`, at most `limit`. */
+  listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]>;
+
   /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
   countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;
 
   /** The ids of all peppers that a stored secret was hashed under, whatever became of its key. */
   listPeppers(): Promise<string[]>;
 
-  /** How many keys that are neither revoked nor expired at `now` accept a secret under this pepper. Takes its time. */
+  /**
+   * How many keys that are neither revoked nor expired at `now` accept a secret under this pepper, the previous one
+   * included. Takes its time.
+   */
   countKeysUnder(pepperId: string, now: number): Promise<number>;
 
   /** Records with unpublished events whose `updateTime` is before `before` (milliseconds), oldest first, at most `limit`. */

@@ -51,7 +51,9 @@ describe('keyspaces', () => {
 
   test('a secret that is too short whatever is shown is blamed itself, not what is shown of it', () => {
     const fields = (secretLength: number, displayLength: number) =>
-      keyspaceViolations(keyspace({ hash: 'argon2id', secretLength, displayLength })).map(({ field }) => field);
+      keyspaceViolations(keyspace({ hash: 'argon2id', secretLength, displayLength })).map(
+        ({ field }) => field,
+      );
     expect(fields(32, 12)).toEqual(['keyspace.secret_length']);
     expect(fields(33, 12)).toEqual([]);
     expect(fields(33, 23)).toEqual(['keyspace.display_length']);

@@ -122,7 +122,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 
 function someCaller(): Caller {
   const key = { id: 'key_caller', keyspace: 'gatehouse', permissions: ['*'] } as unknown as Key;
-  return { key, keyspace: { id: 'gatehouse' } as unknown as Keyspace };
+  return { key, keyspace: { id: 'gatehouse' } as unknown as Keyspace, generation: 'current' };
 }
 
 /** What GetKey does for an id. */

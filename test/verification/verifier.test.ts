@@ -122,7 +122,12 @@ describe('a Verify', () => {
     const { verifier, calls, token, parts, keyId } = await rig();
     await ask(verifier, token);
     // Past the cache, as another process would.
-    await revokeKey(parts, await callBy(parts, ROOT_KEY), keyId, '');
+    await revokeKey(
+      parts,
+      await callBy(parts, ROOT_KEY),
+      { id: keyId },
+      { reason: '', includeDescendants: false },
+    );
     calls.length = 0;
     expect((await ask(verifier, token)).status).toBe('valid');
     expect(calls).toEqual([]);

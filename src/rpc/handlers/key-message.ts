@@ -9,13 +9,15 @@ import {
   type Key as KeyMessage,
   KeySchema,
   KeyState as KeyStateMessage,
+  type PreviousSecret,
+  PreviousSecretSchema,
 } from '../../gen/gatehouse/v1/key_pb.js';
 import { type Owner as OwnerMessage, OwnerSchema } from '../../gen/gatehouse/v1/owner_pb.js';
 import {
   type Propagation as PropagationMessage,
   PropagationSchema,
 } from '../../gen/gatehouse/v1/propagation_pb.js';
-import type { ListedKey } from '../../storage/key-store.ts';
+import type { ShownKey } from '../../keys/read.ts';
 
 const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
   active: KeyStateMessage.ACTIVE,
@@ -25,7 +27,8 @@ const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
 };
 
 /** @param now moment at which the state is judged. */
-export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
+export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: number): KeyMessage {
+  const { previous } = key;
   return create(KeySchema, {
     id: key.id,
     keyspace: key.keyspace,
@@ -46,8 +49,18 @@ export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
     revokeReason: key.revokeReason ?? '',
     ...timeField('lastUsedTime', usage?.lastUsedTime),
     usageCount: BigInt(usage?.count ?? 0),
+    ...(previous === undefined || previous.expireTime <= now
+      ? {}
+      : { previousSecret: previousMessage(previous.expireTime, previousLastUsedTime) }),
     allowedCidrs: [...key.allowedCidrs],
     revision: BigInt(key.revision),
+  });
+}
+
+function previousMessage(expireTime: number, lastUsedTime: number | undefined): PreviousSecret {
+  return create(PreviousSecretSchema, {
+    expireTime: timestampFromMs(expireTime),
+    ...timeField('lastUsedTime', lastUsedTime),
   });
 }
 

@@ -5,7 +5,7 @@ import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
-import { KeySchema } from '../../gen/gatehouse/v1/key_pb.js';
+import { KeySchema, type PreviousSecret } from '../../gen/gatehouse/v1/key_pb.js';
 import {
   type CreateKeyRequest,
   CreateKeyRequestSchema,
@@ -14,19 +14,20 @@ import {
   type KeyService,
   type ListKeysRequest,
   ListKeysResponseSchema,
-  RevokeKeyRequestSchema,
   RevokeKeyResponseSchema,
+  RotateKeyRequestSchema,
+  RotateKeyResponseSchema,
   type UpdateKeyRequest,
   UpdateKeyResponseSchema,
 } from '../../gen/gatehouse/v1/key_service_pb.js';
 import { createKey } from '../../keys/create.ts';
 import type { Parts } from '../../keys/parts.ts';
 import type { Expiry, KeyRequest } from '../../keys/plan.ts';
-import { getKey, type ListQuestion, listKeys, usageOf } from '../../keys/read.ts';
+import { getKey, type ListQuestion, listKeys, shown } from '../../keys/read.ts';
 import { revokeKey } from '../../keys/revoke.ts';
+import { rotateKey } from '../../keys/rotate.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
-import { notOffered } from '../refusals.ts';
 import { originOf, requireCaller } from './caller.ts';
 import { keyMessage, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
 import { KEY_PATHS_NOT_OFFERED, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
@@ -42,7 +43,7 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       const { key, token } = await createKey(parts, originOf(context), request.keyspace, keyRequest(request));
       noteKey(context, key);
       return create(CreateKeyResponseSchema, {
-        key: keyMessage({ key, usage: undefined }, parts.now()),
+        key: keyMessage({ key, usage: undefined, previousLastUsedTime: undefined }, parts.now()),
         secret: token,
       });
     },
@@ -88,19 +89,37 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       );
       noteKey(context, record);
       return create(UpdateKeyResponseSchema, {
-        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        key: keyMessage(await shown(parts, record), parts.now()),
         propagation: propagationMessage(propagation),
       });
     },
 
-    async revokeKey(request, context) {
-      refuseNotOffered(RevokeKeyRequestSchema, request);
-      if (request.target.case !== 'id') throw notOffered('secret');
-      const id = request.target.value;
-      const { record, propagation } = await revokeKey(parts, originOf(context), id, request.reason);
+    async rotateKey(request, context) {
+      refuseNotOffered(RotateKeyRequestSchema, request);
+      const expected = request.expectedRevision;
+      const { record, token, propagation } = await rotateKey(parts, originOf(context), request.id, {
+        overlap: request.overlap === undefined ? 0 : durationMs(request.overlap),
+        expectedRevision: expected === undefined ? undefined : Number(expected),
+      });
       noteKey(context, record);
+      return create(RotateKeyResponseSchema, {
+        key: keyMessage(await shown(parts, record), parts.now()),
+        secret: token,
+        propagation: propagationMessage(propagation),
+      });
+    },
+
+    async revokeKey({ target, reason, includeDescendants }, context) {
+      const wanted = target.case === 'secret' ? { secret: target.value } : { id: target.value ?? '' };
+      const options = { reason, includeDescendants };
+      const { record, propagation, descendants } = await revokeKey(parts, originOf(context), wanted, options);
+      noteKey(context, record);
+      const now = parts.now();
+      const live = await Promise.all(descendants.keys.map((key) => shown(parts, key)));
       return create(RevokeKeyResponseSchema, {
-        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        key: keyMessage(await shown(parts, record), now),
+        liveDescendants: live.map((one) => keyMessage(one, now)),
+        liveDescendantsSize: descendants.size,
         propagation: propagationMessage(propagation),
       });
     },
@@ -171,5 +190,10 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
     ...optional('disabled', masked('disabled', key.disabled)),
     ...optional('project', masked('project', key.project === '' ? null : key.project)),
     ...optional('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),
+    ...optional('previousSecret', masked('previous_secret', previousEnd(key.previousSecret))),
   };
+}
+
+function previousEnd(previous: PreviousSecret | undefined): number | null {
+  return previous?.expireTime === undefined ? null : timeOf(previous.expireTime);
 }

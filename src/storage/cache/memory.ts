@@ -75,6 +75,14 @@ export class CachedKeyStore implements KeyStore {
     }
   }
 
+  async insertSecret(secret: Secret): Promise<boolean> {
+    try {
+      return await this.#inner.insertSecret(secret);
+    } finally {
+      this.secrets.drop(secretKey(secret.keyspace, secret.lookup));
+    }
+  }
+
   async replaceKey(next: Key): Promise<boolean> {
     try {
       return await this.#inner.replaceKey(next);
@@ -114,6 +122,10 @@ export class CachedKeyStore implements KeyStore {
 
   listKeys(page: KeyPage): ReturnType<KeyStore['listKeys']> {
     return this.#inner.listKeys(page);
+  }
+
+  listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    return this.#inner.listChildren(parentKeyId, after, limit);
   }
 
   countKeys(filter: KeyFilter, now: number): ReturnType<KeyStore['countKeys']> {

@@ -38,6 +38,7 @@ export interface KeyDocument extends RecordDocument {
   readonly expire_time?: number;
   readonly revoke_time?: number;
   readonly folded_name: string;
+  readonly parent_key_id?: string;
 }
 
 /** `_id` is keyspace and lookup, so that it is unique however the collection is sharded. */
@@ -99,6 +100,7 @@ export function keyDocument(key: Key): KeyDocument {
     ...optional('expire_time', key.expireTime),
     ...optional('revoke_time', key.revokeTime),
     folded_name: foldName(key.name),
+    ...optional('parent_key_id', key.parentKeyId),
   };
 }
 

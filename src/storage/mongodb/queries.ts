@@ -27,6 +27,13 @@ export const QUERIES = {
     sort: { unpublished: 1 },
   }),
 
+  childrenOf: (parentKeyId: string, after = ''): Query => ({
+    collection: 'keys',
+    index: 'by_parent',
+    filter: { parent_key_id: parentKeyId, _id: { $gt: after } },
+    sort: { _id: 1 },
+  }),
+
   secretsUnder: (pepperId: string): Query => ({
     collection: 'secrets',
     index: 'by_pepper',

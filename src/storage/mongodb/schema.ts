@@ -49,6 +49,7 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
     { name: 'by_display_prefix', key: { display_prefix: 1, ...NEWEST_FIRST } },
     { name: 'by_owner', key: { owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
     { name: 'by_keyspace_owner', key: { keyspace: 1, owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
+    { name: 'by_parent', key: { parent_key_id: 1, _id: 1 } },
     UNPUBLISHED,
   ],
   secrets: [{ name: 'by_pepper', key: { pepper_id: 1 }, options: { sparse: true } }],

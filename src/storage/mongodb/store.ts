@@ -10,7 +10,7 @@ import type {
   UpdateResult,
 } from 'mongodb';
 import type { AuditEvent } from '../../domain/event.ts';
-import { isExpired, type Key, keyState, type Secret, type Usage } from '../../domain/key.ts';
+import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
 import type {
@@ -124,6 +124,10 @@ export class MongoKeyStore implements KeyStore {
     return false;
   }
 
+  insertSecret(secret: Secret): Promise<boolean> {
+    return this.#insert('secrets', secretDocument(secret));
+  }
+
   replaceKey(next: Key): Promise<boolean> {
     return this.#replace('keys', keyDocument(next), next.revision);
   }
@@ -136,6 +140,13 @@ export class MongoKeyStore implements KeyStore {
       for await (const listed of this.#listed(query, filter, { limit, maxTimeMS })) found.push(listed);
     });
     return found;
+  }
+
+  async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+      this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), { limit, maxTimeMS }).toArray(),
+    );
+    return documents.map(keyOf);
   }
 
   async countKeys(
@@ -210,20 +221,22 @@ export class MongoKeyStore implements KeyStore {
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
     return this.#database.within(DEADLINES.whole, async (limit) => {
-      let count = 0;
+      const found = new Set<string>();
       const secrets = this.#find<SecretDocument>(QUERIES.secretsUnder(pepperId), {
         ...limit,
         batchSize: CHUNK,
       });
       for await (const chunk of chunksOf(secrets, CHUNK)) {
-        const generations = new Map(chunk.map((secret) => [secret.key_id, secret.generation]));
-        const keys = await this.#in.keys.find({ _id: { $in: [...generations.keys()] } }, limit).toArray();
-        count += keys.map(keyOf).filter((key) => {
-          const live = key.revokeTime === undefined && !isExpired(key, now);
-          return live && key.generation === generations.get(key.id);
-        }).length;
+        const ids = [...new Set(chunk.map((secret) => secret.key_id))];
+        const documents = await this.#in.keys.find({ _id: { $in: ids } }, limit).toArray();
+        const keys = new Map(documents.map(keyOf).map((key) => [key.id, key]));
+        for (const { key_id, generation } of chunk) {
+          const key = keys.get(key_id);
+          if (key === undefined || key.revokeTime !== undefined || isExpired(key, now)) continue;
+          if (secretAge(key, generation, now) !== undefined) found.add(key.id);
+        }
       }
-      return count;
+      return found.size;
     });
   }
 

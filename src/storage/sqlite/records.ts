@@ -62,6 +62,7 @@ export function keyColumns(key: Key): Row {
     expire_time: key.expireTime ?? null,
     revoke_time: key.revokeTime ?? null,
     folded_name: foldName(key.name),
+    parent_key_id: key.parentKeyId ?? null,
   };
 }
 

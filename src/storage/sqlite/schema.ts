@@ -104,6 +104,13 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
       .prepare('INSERT INTO registry (id, revision, record) VALUES (1, 1, ?)')
       .run(JSON.stringify(registry));
   },
+  (database) => {
+    database.exec(`
+      ALTER TABLE keys ADD COLUMN parent_key_id TEXT;
+      UPDATE keys SET parent_key_id = record ->> '$.parentKeyId';
+      CREATE INDEX keys_by_parent ON keys (parent_key_id, id) WHERE parent_key_id IS NOT NULL;
+    `);
+  },
 ];
 
 /** The version that this code reads and writes; `PRAGMA user_version` of the file. */

@@ -19,6 +19,7 @@ const KEY_COLUMNS = [
   'expire_time',
   'revoke_time',
   'folded_name',
+  'parent_key_id',
   'record',
   'pending',
 ] as const;
@@ -75,6 +76,11 @@ export const STATEMENTS = {
     sql: `UPDATE keys SET ${KEY_CHANGES.join(', ')} WHERE id = :id AND revision = :revision - 1`,
     plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
   },
+  listChildren: {
+    sql: `SELECT record, pending FROM keys INDEXED BY keys_by_parent
+      WHERE parent_key_id = ? AND id > ? ORDER BY id LIMIT ?`,
+    plan: ['SEARCH keys USING INDEX keys_by_parent (parent_key_id=? AND id>?)'],
+  },
   // Walks from keyspace to keyspace through the index: as many steps as there are keyspaces, not keys.
   keyspacesWithKeys: {
     sql: `WITH RECURSIVE step (keyspace) AS (
@@ -117,12 +123,16 @@ export const STATEMENTS = {
   },
   // Only where a pepper is missing, to say how many keys that concerns.
   countKeysUnder: {
-    sql: `SELECT count(*) AS keys
+    sql: `SELECT count(DISTINCT keys.id) AS keys
       FROM secrets INDEXED BY secrets_by_pepper
       CROSS JOIN keys INDEXED BY keys_by_id ON keys.id = secrets.key_id
-      WHERE secrets.pepper_id = ? AND keys.generation = secrets.generation
-        AND keys.revoke_time IS NULL AND (keys.expire_time IS NULL OR keys.expire_time > ?)`,
+      WHERE secrets.pepper_id = ? AND keys.revoke_time IS NULL
+        AND (keys.expire_time IS NULL OR keys.expire_time > ?)
+        AND (keys.generation = secrets.generation
+          OR (keys.record ->> '$.previous.generation' = secrets.generation
+            AND keys.record ->> '$.previous.expireTime' > ?))`,
     plan: [
+      'USE TEMP B-TREE FOR count(DISTINCT)',
       'SEARCH secrets USING COVERING INDEX secrets_by_pepper (pepper_id=?)',
       'SEARCH keys USING INDEX keys_by_id (id=?)',
     ],

@@ -87,6 +87,10 @@ export class SqliteKeyStore implements KeyStore {
     );
   }
 
+  async insertSecret(secret: Secret): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('insertSecret', secretColumns(secret)));
+  }
+
   async replaceKey(next: Key): Promise<boolean> {
     return this.#file.writing(() => this.#file.runNamed('replaceKey', keyColumns(next)));
   }
@@ -100,6 +104,12 @@ export class SqliteKeyStore implements KeyStore {
       if (filters.length > 1) rows.sort(newestFirst).splice(limit);
       return rows.map(listedKeyOf);
     });
+  }
+
+  async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    return this.#file.reading(() =>
+      this.#file.rows<RecordRow>('listChildren', parentKeyId, after ?? '', limit).map(keyOf),
+    );
   }
 
   async countKeys(filter: KeyFilter, now: number): Promise<{ total: number; active: number }> {
@@ -130,7 +140,7 @@ export class SqliteKeyStore implements KeyStore {
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
     return this.#file.reading(
-      () => this.#file.first<{ keys: number }>('countKeysUnder', pepperId, now)?.keys ?? 0,
+      () => this.#file.first<{ keys: number }>('countKeysUnder', pepperId, now, now)?.keys ?? 0,
     );
   }
 

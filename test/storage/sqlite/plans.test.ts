@@ -88,6 +88,7 @@ describe('query plans', () => {
       STATEMENTS.listKeyspaces.sql,
       STATEMENTS.keyspacesWithKeys.sql,
       STATEMENTS.listPeppers.sql,
+      STATEMENTS.countKeysUnder.sql,
     ];
     const bad = texts
       .filter((sql) => /^\s*(SELECT|UPDATE|INSERT|WITH)/.test(sql) && !/FROM sqlite_schema/.test(sql))

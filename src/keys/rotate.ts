@@ -1,0 +1,168 @@
+/** Giving a key a new secret. */
+
+import { type Changed, revisionMismatch } from '../coherence/changes.ts';
+import { networksWithin } from '../domain/address.ts';
+import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
+import { denied, Failure } from '../domain/failure.ts';
+import { isExpired, type Key } from '../domain/key.ts';
+import type { Keyspace } from '../domain/keyspace.ts';
+import { RESERVED_KEYSPACE, uncovered } from '../domain/permissions.ts';
+import { mintToken, randomText } from '../domain/token.ts';
+import { isAncestor } from './family.ts';
+import { judgedAgain, rightsChanged } from './judged-again.ts';
+import { gone, type Parts, reachKey } from './parts.ts';
+
+export interface RotateOptions {
+  /** Milliseconds that the old secret goes on working, never past the key's expiry; 0: it stops at once. */
+  readonly overlap: number;
+  readonly expectedRevision: number | undefined;
+}
+
+export interface RotatedKey extends Changed<Key> {
+  /** The new secret's token, which is shown once and kept nowhere. */
+  readonly token: string;
+}
+
+// As in create.ts: a lookup that is taken means 95 random bits met twice.
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Rotates a key: id, expiry and all else stay, the old secret works until the overlap has passed, an older one no more.
+ * The caller is judged once more after the write: where it was revoked or narrowed meanwhile, the rotation is undone and
+ * its token not returned.
+ *
+ * @throws Failure `not-found`, `denied` where the key holds more than a caller that would get its secret, `precondition`
+ *   for a revoked or expired key, `conflict` where another rotation won or the revision moved on, `unauthenticated`,
+ *   `exhausted`, `unavailable`.
+ */
+export async function rotateKey(
+  parts: Parts,
+  origin: CallOrigin,
+  id: string,
+  { overlap, expectedRevision }: RotateOptions,
+): Promise<RotatedKey> {
+  const { key: before, keyspace, within } = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  checkRotation(origin.caller, within, keyspace, before, parts.now());
+  const parentKeyId = await parentAfter(parts, origin.caller, within, before);
+  // The secret first: it opens nothing until the key accepts its generation.
+  const { token, generation } = await addSecret(parts, keyspace, before);
+
+  const rotated = await parts.changes.changeKey(
+    id,
+    (key) => {
+      // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
+      if (key.generation !== before.generation)
+        throw revisionMismatch('another rotation of the key was first');
+      const now = parts.now();
+      checkRotation(origin.caller, within, keyspace, key, now);
+      const { previous: _, parentKeyId: __, ...rest } = key;
+      const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
+      return {
+        ...rest,
+        generation,
+        displayPrefix: token.slice(0, keyspace.displayLength),
+        ...(parentKeyId === undefined ? {} : { parentKeyId }),
+        ...(overlap === 0 ? {} : { previous: { generation: key.generation, expireTime: overlapEnd } }),
+      };
+    },
+    {
+      action: 'key.rotate',
+      actor: actorOf(origin),
+      changedFields: () => ['secret', 'previous_secret'],
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+    },
+  );
+  if (rotated === undefined) throw gone(id);
+  try {
+    await checkAgain(parts, origin, rotated.record);
+  } catch (error) {
+    await undo(parts, origin, before, generation);
+    throw error;
+  }
+  return { ...rotated, token };
+}
+
+/** Whether the caller may be given a secret of the key, and the key can still work. @throws Failure. */
+function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: Key, now: number): void {
+  if (key.revokeTime !== undefined) {
+    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
+  }
+  if (isExpired(key, now)) throw new Failure('precondition', 'KEY_EXPIRED', 'the key has expired');
+  // Rotating hands the caller a working secret of the key, so the key is held to what the caller could make.
+  const more =
+    within.scope === 'owner'
+      ? key.id !== caller.key.id && isBeyondHolder(caller, keyspace, key)
+      : key.keyspace === RESERVED_KEYSPACE && holdsMore(caller, key);
+  if (more) throw denied('HOLDS_MORE_THAN_CALLER', 'the key holds more than the calling key');
+}
+
+function isBeyondHolder(caller: Caller, keyspace: Keyspace, key: Key): boolean {
+  return (
+    uncovered(caller.key.permissions, key.permissions).length > 0 ||
+    !networksWithin(caller.key.allowedCidrs, key.allowedCidrs) ||
+    (!keyspace.selfServiceMayOutlive && outlives(key.expireTime, caller.key.expireTime))
+  );
+}
+
+/**
+ * Who made the key, or rotated it last by self-service: that one knows its secret, so it goes when that one goes. A key
+ * stays with its maker where its own descendants rotate it, or two of them could take each other out of the family.
+ */
+async function parentAfter(
+  parts: Parts,
+  caller: Caller,
+  within: Reach,
+  key: Key,
+): Promise<string | undefined> {
+  if (within.scope !== 'owner' || (await isAncestor(parts, key.id, caller.key))) return key.parentKeyId;
+  return caller.key.id;
+}
+
+async function addSecret(
+  parts: Parts,
+  keyspace: Keyspace,
+  key: Key,
+): Promise<{ readonly token: string; readonly generation: string }> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const token = mintToken(keyspace);
+    const generation = randomText('base62', 16);
+    const sealed = await parts.secrets.seal(keyspace, token);
+    const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation };
+    if (await parts.store.insertSecret(secret)) return { token, generation };
+  }
+  throw new Error('random lookups kept colliding: the random source is broken');
+}
+
+/** Caller, policies and family as they are now. */
+async function checkAgain(parts: Parts, origin: CallOrigin, rotated: Key): Promise<void> {
+  const { caller, keyspace } = await judgedAgain(parts, origin, rotated.keyspace, rotated.generation);
+  const { within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
+  checkRotation(caller, within, keyspace, rotated, parts.now());
+  // Two keys that rotated each other at the same moment.
+  const parent =
+    rotated.parentKeyId === undefined ? undefined : await parts.store.getKey(rotated.parentKeyId);
+  if (parent !== undefined && (await isAncestor(parts, rotated.id, parent))) throw rightsChanged();
+}
+
+/** Puts the secrets of before back, unless somebody rotated the key meanwhile: then the new one is dead already. */
+async function undo(parts: Parts, origin: CallOrigin, before: Key, generation: string): Promise<void> {
+  await parts.changes.changeKey(
+    before.id,
+    (key) => {
+      if (key.generation !== generation && key.previous?.generation !== generation) return key;
+      const { previous: _, parentKeyId: __, ...rest } = key;
+      const { displayPrefix, previous, parentKeyId } = before;
+      // It was rotated again, with an overlap for what must not live.
+      if (key.generation !== generation)
+        return { ...rest, ...(parentKeyId === undefined ? {} : { parentKeyId }) };
+      return {
+        ...rest,
+        generation: before.generation,
+        displayPrefix,
+        ...(previous === undefined ? {} : { previous }),
+        ...(parentKeyId === undefined ? {} : { parentKeyId }),
+      };
+    },
+    { action: 'key.rotate', actor: actorOf(origin), changedFields: () => ['secret', 'previous_secret'] },
+  );
+}
