@@ -195,6 +195,11 @@ export class Changes {
     }
   }
 
+  /** How far what is stored has spread, where nothing is to change. */
+  settled(): Propagation {
+    return this.#propagation();
+  }
+
   // This process is the only one over its store, and its cache dropped the record in the write.
   #propagation(): Propagation {
     return { replicas: 1, acknowledged: 1, effectiveTime: this.#now() };

@@ -36,6 +36,8 @@ export interface Key extends ChangeableRecord {
   readonly generation: string;
   /** The secret that the last rotation replaced, until its overlap has passed. */
   readonly previous?: PreviousSecret;
+  /** The request (`RequestRecord`) that the current secret came by, where it came by one that may be repeated. */
+  readonly rotationRequest?: string;
 }
 
 /** A replaced secret that still opens its key. */

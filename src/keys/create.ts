@@ -1,20 +1,22 @@
 /** Making a key. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { actorOf, type CallOrigin } from '../domain/caller.ts';
+import { actorOf, type CallOrigin, type Reach, reaches } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
+import { notFound } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { mintToken, randomText } from '../domain/token.ts';
 import { judgedAgain, rightsChanged } from './judged-again.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
 import { type KeyPlan, type KeyRequest, planKey } from './plan.ts';
+import { repeatable } from './repeat.ts';
 import { revokeOutright } from './revoke.ts';
 
-/** A new key and its token, which is shown once and kept nowhere. */
 export interface CreatedKey {
   readonly key: Key;
-  readonly token: string;
+  /** Shown once and kept nowhere. Undefined: a call before had made the key, and nothing was done now. */
+  readonly token: string | undefined;
 }
 
 // A lookup that is taken means 95 random bits met twice, so a second try is already one more than needed.
@@ -24,17 +26,30 @@ const MAX_ATTEMPTS = 3;
  * Makes a key. The caller is judged once more after the write: where it was revoked or narrowed meanwhile, the key is
  * dead and its token is not returned.
  *
- * @throws Failure `invalid`, `denied`, `not-found`, `unauthenticated`, `exhausted`, `unavailable`.
+ * @param requestId makes the call safe to repeat; empty: it is not.
+ * @throws Failure `invalid`, `denied`, `not-found`, `already-exists` for a request_id with other content,
+ *   `unauthenticated`, `exhausted`, `unavailable`.
  */
 export async function createKey(
   parts: Parts,
   origin: CallOrigin,
   keyspaceId: string,
   request: KeyRequest,
+  requestId = '',
 ): Promise<CreatedKey> {
-  const { keyspace } = await reachKeyspace(parts, origin.caller, 'keys:create', keyspaceId);
+  const { keyspace, within } = await reachKeyspace(parts, origin.caller, 'keys:create', keyspaceId);
+  const once =
+    requestId === ''
+      ? undefined
+      : await repeatable(parts, origin, 'CreateKey', requestId, [keyspaceId, request]);
+  const known = await once?.known();
+  const before = known === undefined ? undefined : await parts.store.getKey(known.keyId);
+  if (before !== undefined) return replayed(within, before);
+
   const plan = planKey(origin.caller, keyspace, request, parts.now());
-  const created = await mintKey(parts, origin, keyspace, plan);
+  const claim = await once?.claim({ keyId: newKeyId() });
+  const created = await mintKey(parts, origin, keyspace, plan, claim?.keyId);
+  if (created.token === undefined) return replayed(within, created.key);
   try {
     await planAgain(parts, origin, keyspaceId, request, plan);
   } catch (error) {
@@ -44,21 +59,33 @@ export async function createKey(
       actorOf(origin),
       'its maker could not be shown to have the right to make it any more',
     );
+    await once?.release();
     throw error;
   }
   return created;
 }
 
+/** Who may not see the key any more is not told of it by a repetition either. */
+function replayed(within: Reach, key: Key): CreatedKey {
+  if (!reaches(within, key)) throw notFound('the key that this request_id made');
+  return { key, token: undefined };
+}
+
+/** @param id the key's, where it is settled: another call may make the key first. */
 async function mintKey(
   parts: Parts,
   origin: CallOrigin,
   keyspace: Keyspace,
   plan: KeyPlan,
+  id: string | undefined,
 ): Promise<CreatedKey> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const token = mintToken(keyspace);
-    const key = await addKeyFor(parts, keyspace, token, plan, actorOf(origin));
+    const identity = { id: id ?? newKeyId(), generation: newGeneration() };
+    const key = await addKeyFor(parts, keyspace, token, plan, actorOf(origin), identity);
     if (key !== undefined) return { key, token };
+    const taken = id === undefined ? undefined : await parts.store.getKey(id);
+    if (taken !== undefined) return { key: taken, token: undefined };
   }
   throw new Error('random ids kept colliding: the random source is broken');
 }
@@ -75,7 +102,7 @@ export async function addKeyFor(
   token: string,
   plan: KeyPlan,
   actor: Actor,
-  identity: KeyIdentity = newIdentity(),
+  identity: KeyIdentity = { id: newKeyId(), generation: newGeneration() },
 ): Promise<Key | undefined> {
   const key = newKey(keyspace, token, plan, actor.id, identity);
   const sealed = await secrets.seal(keyspace, token);
@@ -85,8 +112,13 @@ export async function addKeyFor(
 
 type KeyIdentity = Pick<Key, 'id' | 'generation'>;
 
-function newIdentity(): KeyIdentity {
-  return { id: `key_${randomText('base62', 22)}`, generation: randomText('base62', 16) };
+function newKeyId(): string {
+  return `key_${randomText('base62', 22)}`;
+}
+
+/** Of a secret: random, so that no other secret of the key is ever taken for it. */
+export function newGeneration(): string {
+  return randomText('base62', 16);
 }
 
 function newKey(

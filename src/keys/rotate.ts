@@ -6,21 +6,27 @@ import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach 
 import { denied, Failure } from '../domain/failure.ts';
 import { isExpired, type Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
 import { RESERVED_KEYSPACE, uncovered } from '../domain/permissions.ts';
-import { mintToken, randomText } from '../domain/token.ts';
+import type { RequestRecord } from '../domain/request.ts';
+import { mintToken } from '../domain/token.ts';
+import { newGeneration } from './create.ts';
 import { isAncestor } from './family.ts';
 import { judgedAgain, rightsChanged } from './judged-again.ts';
 import { gone, type Parts, reachKey } from './parts.ts';
+import { repeatable } from './repeat.ts';
 
 export interface RotateOptions {
   /** Milliseconds that the old secret goes on working, never past the key's expiry; 0: it stops at once. */
   readonly overlap: number;
   readonly expectedRevision: number | undefined;
+  /** Makes the call safe to repeat; empty: it is not. */
+  readonly requestId: string;
 }
 
 export interface RotatedKey extends Changed<Key> {
-  /** The new secret's token, which is shown once and kept nowhere. */
-  readonly token: string;
+  /** The new secret's, shown once and kept nowhere. Undefined: a call before had rotated the key, and nothing was done. */
+  readonly token: string | undefined;
 }
 
 // As in create.ts: a lookup that is taken means 95 random bits met twice.
@@ -32,18 +38,64 @@ const MAX_ATTEMPTS = 3;
  * its token not returned.
  *
  * @throws Failure `not-found`, `denied` where the key holds more than a caller that would get its secret, `precondition`
- *   for a revoked or expired key, `conflict` where another rotation won or the revision moved on, `unauthenticated`,
- *   `exhausted`, `unavailable`.
+ *   for a revoked or expired key, `conflict` where another rotation won or the revision moved on, `already-exists` for a
+ *   request_id with other content, `unauthenticated`, `exhausted`, `unavailable`.
  */
 export async function rotateKey(
   parts: Parts,
   origin: CallOrigin,
   id: string,
-  { overlap, expectedRevision }: RotateOptions,
+  options: RotateOptions,
 ): Promise<RotatedKey> {
   const { key: before, keyspace, within } = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  const { overlap, expectedRevision, requestId } = options;
+  const once =
+    requestId === ''
+      ? undefined
+      : await repeatable(parts, origin, 'RotateKey', requestId, [id, overlap, expectedRevision ?? null]);
+  const known = await once?.known();
+  if (known !== undefined && wasDone(known, before)) return replayed(parts, before);
+
   checkRotation(origin.caller, within, keyspace, before, parts.now());
+  const claim = await once?.claim({ keyId: id, base: before.generation });
+  try {
+    return await rotate(parts, origin, { before, keyspace, within }, options, claim);
+  } catch (error) {
+    const now = claim === undefined ? undefined : await parts.store.getKey(id);
+    // Another call with this request_id was first.
+    if (claim !== undefined && now !== undefined && wasDone(claim, now)) return replayed(parts, now);
+    if (!(error instanceof Failure) || error.kind !== 'unavailable') await once?.release();
+    throw error;
+  }
+}
+
+/** What the key itself shows, or else what was noted before a later rotation covered it up. */
+function wasDone(request: RequestRecord, key: Key): boolean {
+  return request.done === true || key.rotationRequest === request.id;
+}
+
+function replayed(parts: Parts, key: Key): RotatedKey {
+  return { record: key, propagation: parts.changes.settled(), token: undefined };
+}
+
+interface Target {
+  readonly before: Key;
+  readonly keyspace: Keyspace;
+  readonly within: Reach;
+}
+
+async function rotate(
+  parts: Parts,
+  origin: CallOrigin,
+  { before, keyspace, within }: Target,
+  { overlap, expectedRevision }: RotateOptions,
+  request: RequestRecord | undefined,
+): Promise<RotatedKey> {
+  const { id } = before;
+  const base = request?.base ?? before.generation;
   const parentKeyId = await parentAfter(parts, origin.caller, within, before);
+  // The key is about to forget the request that gave it the secret of now.
+  if (before.rotationRequest !== undefined) await parts.store.finishRequest(before.rotationRequest);
   // The secret first: it opens nothing until the key accepts its generation.
   const { token, generation } = await addSecret(parts, keyspace, before);
 
@@ -51,17 +103,17 @@ export async function rotateKey(
     id,
     (key) => {
       // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
-      if (key.generation !== before.generation)
-        throw revisionMismatch('another rotation of the key was first');
+      if (key.generation !== base) throw revisionMismatch('another rotation of the key was first');
       const now = parts.now();
       checkRotation(origin.caller, within, keyspace, key, now);
-      const { previous: _, parentKeyId: __, ...rest } = key;
+      const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
       const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
       return {
         ...rest,
         generation,
         displayPrefix: token.slice(0, keyspace.displayLength),
-        ...(parentKeyId === undefined ? {} : { parentKeyId }),
+        ...optional('parentKeyId', parentKeyId),
+        ...optional('rotationRequest', request?.id),
         ...(overlap === 0 ? {} : { previous: { generation: key.generation, expireTime: overlapEnd } }),
       };
     },
@@ -125,7 +177,7 @@ async function addSecret(
 ): Promise<{ readonly token: string; readonly generation: string }> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const token = mintToken(keyspace);
-    const generation = randomText('base62', 16);
+    const generation = newGeneration();
     const sealed = await parts.secrets.seal(keyspace, token);
     const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation };
     if (await parts.store.insertSecret(secret)) return { token, generation };
@@ -144,23 +196,28 @@ async function checkAgain(parts: Parts, origin: CallOrigin, rotated: Key): Promi
   if (parent !== undefined && (await isAncestor(parts, rotated.id, parent))) throw rightsChanged();
 }
 
-/** Puts the secrets of before back, unless somebody rotated the key meanwhile: then the new one is dead already. */
+/** Puts the secrets of before back, unless somebody rotated the key meanwhile: then only the new one's overlap ends. */
 async function undo(parts: Parts, origin: CallOrigin, before: Key, generation: string): Promise<void> {
   await parts.changes.changeKey(
     before.id,
     (key) => {
       if (key.generation !== generation && key.previous?.generation !== generation) return key;
-      const { previous: _, parentKeyId: __, ...rest } = key;
+      const { previous: _, parentKeyId: __, rotationRequest, ...rest } = key;
       const { displayPrefix, previous, parentKeyId } = before;
-      // It was rotated again, with an overlap for what must not live.
-      if (key.generation !== generation)
-        return { ...rest, ...(parentKeyId === undefined ? {} : { parentKeyId }) };
+      if (key.generation !== generation) {
+        return {
+          ...rest,
+          ...optional('parentKeyId', key.parentKeyId),
+          ...optional('rotationRequest', rotationRequest),
+        };
+      }
       return {
         ...rest,
         generation: before.generation,
         displayPrefix,
-        ...(previous === undefined ? {} : { previous }),
-        ...(parentKeyId === undefined ? {} : { parentKeyId }),
+        ...optional('previous', previous),
+        ...optional('parentKeyId', parentKeyId),
+        ...optional('rotationRequest', before.rotationRequest),
       };
     },
     { action: 'key.rotate', actor: actorOf(origin), changedFields: () => ['secret', 'previous_secret'] },

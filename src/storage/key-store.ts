@@ -16,6 +16,7 @@
 import type { AuditEvent } from '../domain/event.ts';
 import type { Key, KeyState, Owner, Secret, Usage } from '../domain/key.ts';
 import type { Keyspace, Registry } from '../domain/keyspace.ts';
+import type { RequestRecord } from '../domain/request.ts';
 
 /** Which keys to list. Fields that are absent do not filter, an empty list finds nothing; time bounds are [after, before) in milliseconds. */
 export interface KeyFilter {
@@ -130,6 +131,18 @@ export interface KeyStore {
 
   /** Keys that this key made, or rotated last (`parentKeyId`), by id, behind `after`, at most `limit`. */
   listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]>;
+
+  /** Notes a request. @returns false where one with its id is noted, expired or not; nothing is changed then. */
+  insertRequest(request: RequestRecord): Promise<boolean>;
+
+  /** The noted request of this id. One that expired a day ago or longer may be gone. */
+  readRequest(id: string): Promise<RequestRecord | undefined>;
+
+  /** Notes that the request was done. No such request: nothing happens. */
+  finishRequest(id: string): Promise<void>;
+
+  /** Forgets the request, where what is noted under its id has its expireTime. */
+  releaseRequest(request: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void>;
 
   /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
   countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;

@@ -3,6 +3,7 @@
 import type { AuditEvent } from '../../src/domain/event.ts';
 import type { Key, Secret } from '../../src/domain/key.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
+import type { RequestRecord } from '../../src/domain/request.ts';
 import type { KeyStore, ListedKey } from '../../src/storage/key-store.ts';
 
 /** A moment in milliseconds; times of samples are written as distances from it. */
@@ -81,6 +82,10 @@ export function sampleEvent(record: { readonly id: string; readonly revision: nu
     actor: 'system',
     changedFields: ['name'],
   };
+}
+
+export function sampleRequest(fields: Partial<RequestRecord> = {}): RequestRecord {
+  return { id: unique('request'), fingerprint: 'f', keyId: unique('key'), expireTime: T0, ...fields };
 }
 
 /** Stores a sample key with its secret. */

@@ -41,7 +41,7 @@ async function selfService(parts: Parts) {
     owner: OWNER,
     permissions: ['a', 'b'],
   });
-  return { root, parent, origin: await callBy(parts, parent.token) };
+  return { root, parent, origin: await callBy(parts, parent.token ?? '') };
 }
 
 async function childrenOf(parts: Parts) {
@@ -103,7 +103,7 @@ describe('a key made by a caller', () => {
     const { parts, beforeNextInsert } = await partsWithHook();
     const { origin } = await selfService(parts);
     beforeNextInsert(async () => undefined);
-    const { token } = await createKey(parts, origin, 'shop', { ...NOTHING, name: 'child' });
+    const { token = '' } = await createKey(parts, origin, 'shop', { ...NOTHING, name: 'child' });
     const question = { token, keyspaces: [], demands: { permissions: [] }, strong: true, explain: false };
     expect((await parts.verifier.verify(question, () => true)).status).toBe('valid');
   });

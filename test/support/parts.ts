@@ -24,9 +24,9 @@ const fail = (error: unknown): never => {
 export async function makeParts(
   wrap: (store: KeyStore) => KeyStore = (store) => store,
   onUnpublished: (error: unknown) => void = fail,
+  now: () => number = Date.now,
 ): Promise<Parts> {
   const store = wrap(await openSqliteStore(':memory:'));
-  const now = Date.now;
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });

@@ -50,7 +50,7 @@ async function rig(): Promise<Rig> {
     selfServiceCallers: [],
     selfServiceMayOutlive: false,
   });
-  const { key, token } = await createKey(parts, root, 'checked', { ...NOTHING, name: 'x' });
+  const { key, token = '' } = await createKey(parts, root, 'checked', { ...NOTHING, name: 'x' });
   return { parts, verifier, cache, calls, token, keyId: key.id };
 }
 

@@ -15,7 +15,6 @@ import {
   type ListKeysRequest,
   ListKeysResponseSchema,
   RevokeKeyResponseSchema,
-  RotateKeyRequestSchema,
   RotateKeyResponseSchema,
   type UpdateKeyRequest,
   UpdateKeyResponseSchema,
@@ -40,11 +39,19 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
   return {
     async createKey(request, context) {
       refuseNotOffered(CreateKeyRequestSchema, request);
-      const { key, token } = await createKey(parts, originOf(context), request.keyspace, keyRequest(request));
+      const { keyspace, requestId } = request;
+      const { key, token } = await createKey(
+        parts,
+        originOf(context),
+        keyspace,
+        keyRequest(request),
+        requestId,
+      );
       noteKey(context, key);
       return create(CreateKeyResponseSchema, {
-        key: keyMessage({ key, usage: undefined, previousLastUsedTime: undefined }, parts.now()),
-        secret: token,
+        key: keyMessage(await shown(parts, key), parts.now()),
+        secret: token ?? '',
+        replayed: token === undefined,
       });
     },
 
@@ -95,16 +102,17 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
     },
 
     async rotateKey(request, context) {
-      refuseNotOffered(RotateKeyRequestSchema, request);
       const expected = request.expectedRevision;
       const { record, token, propagation } = await rotateKey(parts, originOf(context), request.id, {
         overlap: request.overlap === undefined ? 0 : durationMs(request.overlap),
         expectedRevision: expected === undefined ? undefined : Number(expected),
+        requestId: request.requestId,
       });
       noteKey(context, record);
       return create(RotateKeyResponseSchema, {
         key: keyMessage(await shown(parts, record), parts.now()),
-        secret: token,
+        secret: token ?? '',
+        replayed: token === undefined,
         propagation: propagationMessage(propagation),
       });
     },

@@ -7,15 +7,14 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { VerifyRequestSchema } from '../../gen/gatehouse/v1/auth_service_pb.js';
-import { CreateKeyRequestSchema, RotateKeyRequestSchema } from '../../gen/gatehouse/v1/key_service_pb.js';
+import { CreateKeyRequestSchema } from '../../gen/gatehouse/v1/key_service_pb.js';
 import { KeyDefaultsSchema, KeyspaceSchema } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import { CreateKeyspaceRequestSchema } from '../../gen/gatehouse/v1/keyspace_service_pb.js';
 import { notOffered } from '../refusals.ts';
 
 const NOT_OFFERED = new Map<string, readonly string[]>([
   [VerifyRequestSchema.typeName, ['cost', 'charge_id']],
-  [CreateKeyRequestSchema.typeName, ['credits', 'rate_limits', 'inherit_owner_permissions', 'request_id']],
-  [RotateKeyRequestSchema.typeName, ['request_id']],
+  [CreateKeyRequestSchema.typeName, ['credits', 'rate_limits', 'inherit_owner_permissions']],
   [CreateKeyspaceRequestSchema.typeName, ['request_id']],
   [KeyDefaultsSchema.typeName, ['credits', 'rate_limits']],
   [

@@ -10,6 +10,7 @@
 
 import type { Key, Secret } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { RequestRecord } from '../../domain/request.ts';
 import type { KeyFilter, KeyPage, KeyStore, UnpublishedRecord, UsageIncrement } from '../key-store.ts';
 import { RecordCache } from './records.ts';
 
@@ -126,6 +127,22 @@ export class CachedKeyStore implements KeyStore {
 
   listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
     return this.#inner.listChildren(parentKeyId, after, limit);
+  }
+
+  insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#inner.insertRequest(request);
+  }
+
+  readRequest(id: string): Promise<RequestRecord | undefined> {
+    return this.#inner.readRequest(id);
+  }
+
+  finishRequest(id: string): Promise<void> {
+    return this.#inner.finishRequest(id);
+  }
+
+  releaseRequest(request: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+    return this.#inner.releaseRequest(request);
   }
 
   countKeys(filter: KeyFilter, now: number): ReturnType<KeyStore['countKeys']> {

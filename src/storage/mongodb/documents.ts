@@ -10,6 +10,7 @@ import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
+import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
 
 /** Every `_id` is a text, made by Gatehouse. */
@@ -64,6 +65,16 @@ export interface EventDocument extends Identified {
   readonly record_id: string;
   readonly revision: number;
   readonly event: string;
+}
+
+export interface RequestDocument extends Identified {
+  readonly fingerprint: string;
+  readonly key_id: string;
+  readonly base?: string;
+  readonly done?: true;
+  readonly expire_time: number;
+  /** When MongoDB drops it: a day late, so that a clock that is set back does not make the id good again. */
+  readonly drop_time: Date;
 }
 
 /** Single documents: the schema's version, the registry, what ping writes to, the mark of an unfinished copy. */
@@ -126,6 +137,29 @@ export function pendingOf(pending: string | undefined): readonly AuditEvent[] {
 
 export function registryDocument(registry: Registry): MetaDocument {
   return { _id: 'registry', revision: registry.revision, record: JSON.stringify(registry) };
+}
+
+export function requestDocument(request: RequestRecord): RequestDocument {
+  return {
+    _id: request.id,
+    fingerprint: request.fingerprint,
+    key_id: request.keyId,
+    ...optional('base', request.base),
+    ...optional('done', request.done),
+    expire_time: request.expireTime,
+    drop_time: new Date(request.expireTime + REQUEST_TTL),
+  };
+}
+
+export function requestOf(document: RequestDocument): RequestRecord {
+  return {
+    id: document._id,
+    fingerprint: document.fingerprint,
+    keyId: document.key_id,
+    ...optional('base', document.base),
+    ...optional('done', document.done),
+    expireTime: document.expire_time,
+  };
 }
 
 /** An id of a keyspace holds no slash, so no two secrets share an `_id`. */

@@ -8,6 +8,7 @@ import {
   type KeyDocument,
   type MetaDocument,
   type RecordDocument,
+  type RequestDocument,
   registryDocument,
   type SecretDocument,
   type UsageDocument,
@@ -25,6 +26,7 @@ export interface Collections {
   readonly secrets: Collection<SecretDocument>;
   readonly usage: Collection<UsageDocument>;
   readonly events: Collection<EventDocument>;
+  readonly requests: Collection<RequestDocument>;
 }
 
 /** In the order of listings, so that no page needs sorting and each begins where the last one ended. */
@@ -54,6 +56,7 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
   ],
   secrets: [{ name: 'by_pepper', key: { pepper_id: 1 }, options: { sparse: true } }],
   usage: [],
+  requests: [{ name: 'expired', key: { drop_time: 1 }, options: { expireAfterSeconds: 0 } }],
   events: [{ name: 'by_record', key: { kind: 1, record_id: 1, revision: 1 } }],
 };
 
@@ -65,6 +68,7 @@ export function collectionsOf(database: Db): Collections {
     secrets: database.collection('secrets'),
     usage: database.collection('usage'),
     events: database.collection('events'),
+    requests: database.collection('requests'),
   };
 }
 

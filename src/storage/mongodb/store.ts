@@ -13,6 +13,7 @@ import type { AuditEvent } from '../../domain/event.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
+import type { RequestRecord } from '../../domain/request.ts';
 import type {
   KeyFilter,
   KeyPage,
@@ -35,6 +36,8 @@ import {
   pendingOf,
   type RecordDocument,
   registryDocument,
+  requestDocument,
+  requestOf,
   type SecretDocument,
   secretDocument,
   secretId,
@@ -147,6 +150,29 @@ export class MongoKeyStore implements KeyStore {
       this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), { limit, maxTimeMS }).toArray(),
     );
     return documents.map(keyOf);
+  }
+
+  insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#insert('requests', requestDocument(request));
+  }
+
+  async readRequest(id: string): Promise<RequestRecord | undefined> {
+    const document = await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : requestOf(document);
+  }
+
+  async finishRequest(id: string): Promise<void> {
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.updateOne({ _id: id }, { $set: { done: true } }, limit),
+    );
+  }
+
+  async releaseRequest({ id, expireTime }: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.deleteOne({ _id: id, expire_time: expireTime }, limit),
+    );
   }
 
   async countKeys(

@@ -109,6 +109,13 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
       ALTER TABLE keys ADD COLUMN parent_key_id TEXT;
       UPDATE keys SET parent_key_id = record ->> '$.parentKeyId';
       CREATE INDEX keys_by_parent ON keys (parent_key_id, id) WHERE parent_key_id IS NOT NULL;
+
+      CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        expire_time INTEGER NOT NULL,
+        record TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX requests_by_expiry ON requests (expire_time);
     `);
   },
 ];

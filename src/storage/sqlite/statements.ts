@@ -81,6 +81,27 @@ export const STATEMENTS = {
       WHERE parent_key_id = ? AND id > ? ORDER BY id LIMIT ?`,
     plan: ['SEARCH keys USING INDEX keys_by_parent (parent_key_id=? AND id>?)'],
   },
+  insertRequest: {
+    sql: 'INSERT INTO requests (id, expire_time, record) VALUES (:id, :expire_time, :record) ON CONFLICT DO NOTHING',
+    plan: [],
+  },
+  readRequest: {
+    sql: 'SELECT record FROM requests WHERE id = ?',
+    plan: ['SEARCH requests USING PRIMARY KEY (id=?)'],
+  },
+  finishRequest: {
+    sql: "UPDATE requests SET record = json_set(record, '$.done', json('true')) WHERE id = ?",
+    plan: ['SEARCH requests USING PRIMARY KEY (id=?)'],
+  },
+  releaseRequest: {
+    sql: 'DELETE FROM requests WHERE id = ? AND expire_time = ?',
+    plan: ['SEARCH requests USING PRIMARY KEY (id=?)'],
+  },
+  // What expired a day ago: a clock that was set back must not make an id good again.
+  dropRequests: {
+    sql: 'DELETE FROM requests WHERE expire_time < ?',
+    plan: ['SEARCH requests USING COVERING INDEX requests_by_expiry (expire_time<?)'],
+  },
   // Walks from keyspace to keyspace through the index: as many steps as there are keyspaces, not keys.
   keyspacesWithKeys: {
     sql: `WITH RECURSIVE step (keyspace) AS (

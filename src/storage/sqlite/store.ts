@@ -8,6 +8,7 @@
 import type { AuditEvent } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
 import type {
   KeyFilter,
   KeyPage,
@@ -110,6 +111,29 @@ export class SqliteKeyStore implements KeyStore {
     return this.#file.reading(() =>
       this.#file.rows<RecordRow>('listChildren', parentKeyId, after ?? '', limit).map(keyOf),
     );
+  }
+
+  async insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#file.writing(() => {
+      this.#file.run('dropRequests', request.expireTime - 2 * REQUEST_TTL);
+      const columns = { id: request.id, expire_time: request.expireTime, record: JSON.stringify(request) };
+      return this.#file.runNamed('insertRequest', columns);
+    });
+  }
+
+  async readRequest(id: string): Promise<RequestRecord | undefined> {
+    return this.#file.reading(() => {
+      const row = this.#file.first<{ record: string }>('readRequest', id);
+      return row === undefined ? undefined : (JSON.parse(row.record) as RequestRecord);
+    });
+  }
+
+  async finishRequest(id: string): Promise<void> {
+    await this.#file.writing(() => this.#file.run('finishRequest', id));
+  }
+
+  async releaseRequest({ id, expireTime }: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+    await this.#file.writing(() => this.#file.run('releaseRequest', id, expireTime));
   }
 
   async countKeys(filter: KeyFilter, now: number): Promise<{ total: number; active: number }> {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/domain/failure.ts';
 import type { KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
-import { changed, sampleKey, sampleKeyspace, sampleSecret, T0, unique } from '../samples.ts';
+import { changed, sampleKey, sampleKeyspace, sampleRequest, sampleSecret, T0, unique } from '../samples.ts';
 
 export function lifeCases(open: OpenForCase<KeyStore>): void {
   describe('life', () => {
@@ -41,6 +41,10 @@ export function lifeCases(open: OpenForCase<KeyStore>): void {
         replaceKey: () => store.replaceKey(changed(key, {})),
         listKeys: () => store.listKeys({ filter: {}, limit: 1, now: T0 }),
         listChildren: () => store.listChildren(key.id, undefined, 1),
+        insertRequest: () => store.insertRequest(sampleRequest()),
+        readRequest: () => store.readRequest('request'),
+        finishRequest: () => store.finishRequest('request'),
+        releaseRequest: () => store.releaseRequest({ id: 'request', expireTime: T0 }),
         countKeys: () => store.countKeys({}, T0),
         listPeppers: () => store.listPeppers(),
         countKeysUnder: () => store.countKeysUnder('p1', T0),
