@@ -2,6 +2,7 @@
 
 import type { HashAlgorithm } from './digest.ts';
 import type { ChangeableRecord } from './event.ts';
+import type { RequestName } from './request.ts';
 
 /** Whose a key is, such as `user:42`. An owner belongs to one keyspace. */
 export interface Owner {
@@ -36,8 +37,8 @@ export interface Key extends ChangeableRecord {
   readonly generation: string;
   /** The secret that the last rotation replaced, until its overlap has passed. */
   readonly previous?: PreviousSecret;
-  /** The request (`RequestRecord`) that the current secret came by, where it came by one that may be repeated. */
-  readonly rotationRequest?: string;
+  /** The request that the current secret came by, where it came by one that may be repeated. */
+  readonly rotationRequest?: RequestName;
 }
 
 /** A replaced secret that still opens its key. */

@@ -12,13 +12,14 @@ export interface RequestRecord {
   readonly fingerprint: string;
   /** The key that was to be made, or rotated. */
   readonly keyId: string;
-  /** Rotation: the generation that was to be replaced. */
-  readonly base?: string;
   /** Set once it is known to have been done. A key that is there, or names this record, tells as well. */
   readonly done?: true;
   /** Forgotten from this moment on (milliseconds since 1970). */
   readonly expireTime: number;
 }
+
+/** Names one record: the same id may be noted anew once it was forgotten, and that is another request. */
+export type RequestName = Pick<RequestRecord, 'id' | 'expireTime'>;
 
 /**
  * A keyed hash of some values, in their order. Property names of objects are sorted, so how a request was written does

@@ -47,7 +47,7 @@ export async function createKey(
   if (before !== undefined) return replayed(within, before);
 
   const plan = planKey(origin.caller, keyspace, request, parts.now());
-  const claim = await once?.claim({ keyId: newKeyId() });
+  const claim = await once?.claim(newKeyId());
   const created = await mintKey(parts, origin, keyspace, plan, claim?.keyId);
   if (created.token === undefined) return replayed(within, created.key);
   try {
@@ -59,7 +59,8 @@ export async function createKey(
       actorOf(origin),
       'its maker could not be shown to have the right to make it any more',
     );
-    await once?.release();
+    // Its key is dead and stays there, so nobody acts on the note any more: a repetition may begin anew.
+    if (claim !== undefined) await parts.store.releaseRequest(claim);
     throw error;
   }
   return created;

@@ -3,56 +3,74 @@
 import { isExpired, type Key } from '../domain/key.ts';
 import type { Parts } from './parts.ts';
 
-/** Longer chains are nobody's doing but an attacker's; what lies beyond counts as related. */
-const MAX_DEPTH = 1000;
 const PAGE = 500;
+/** Of how many keys the children are asked for at one time. */
+const PARENTS_AT_ONCE = 32;
 
-/** Whether the key of this id is `key` itself, or made it, or made the key that made it, and so on. */
-export async function isAncestor({ store }: Pick<Parts, 'store'>, id: string, key: Key): Promise<boolean> {
+type Store = Pick<Parts, 'store'>;
+
+/** Whether the key of this id is `key` itself, or made it, or made the key that made it, and so on, however far back. */
+export async function isAncestor({ store }: Store, id: string, key: Key): Promise<boolean> {
+  const seen = new Set<string>();
   let current: Key | undefined = key;
-  for (let depth = 0; depth < MAX_DEPTH; depth++) {
-    if (current === undefined) return false;
+  while (current !== undefined && !seen.has(current.id)) {
     if (current.id === id) return true;
+    seen.add(current.id);
     current = current.parentKeyId === undefined ? undefined : await store.getKey(current.parentKeyId);
   }
-  return true;
+  return false;
 }
 
-/** Each descendant of a key once, dead ones too, and each before those that it made itself. */
-export async function* descendantsOf({ store }: Pick<Parts, 'store'>, id: string): AsyncIterable<Key> {
+/** Each descendant of a key once, dead ones too, and each before its own children are asked for. */
+export async function* descendantsOf({ store }: Store, id: string): AsyncIterable<Key> {
   const seen = new Set([id]);
   const waiting = [id];
-  for (let parent = waiting.shift(); parent !== undefined; parent = waiting.shift()) {
-    let after: string | undefined;
-    do {
-      const children: readonly Key[] = await store.listChildren(parent, after, PAGE);
-      for (const child of children) {
-        if (seen.has(child.id)) continue;
-        seen.add(child.id);
-        yield child;
-        waiting.push(child.id);
-      }
-      after = children.length < PAGE ? undefined : children.at(-1)?.id;
-    } while (after !== undefined);
+  while (waiting.length > 0) {
+    const parents = waiting.splice(0, PARENTS_AT_ONCE);
+    const children = await Promise.all(parents.map((parent) => childrenOf(store, parent)));
+    for (const child of children.flat()) {
+      if (seen.has(child.id)) continue;
+      seen.add(child.id);
+      yield child;
+      waiting.push(child.id);
+    }
+  }
+}
+
+async function childrenOf(store: Parts['store'], parent: string): Promise<Key[]> {
+  const all: Key[] = [];
+  for (;;) {
+    const page = await store.listChildren(parent, all.at(-1)?.id, PAGE);
+    all.push(...page);
+    if (page.length < PAGE) return all;
   }
 }
 
 export interface LiveDescendants {
-  /** The newest, at most as many as were asked for. */
+  /** The newest of those that may be shown, at most as many as were asked for. */
   readonly keys: readonly Key[];
   /** How many there are in all. */
   readonly size: number;
 }
 
-/** Descendants that are neither revoked nor expired. */
-export async function liveDescendants(parts: Parts, id: string, limit: number): Promise<LiveDescendants> {
+/**
+ * Descendants that are neither revoked nor expired.
+ *
+ * @param mayShow whether the caller may see this one.
+ */
+export async function liveDescendants(
+  parts: Parts,
+  id: string,
+  limit: number,
+  mayShow: (key: Key) => boolean,
+): Promise<LiveDescendants> {
   const now = parts.now();
   let newest: Key[] = [];
   let size = 0;
   for await (const key of descendantsOf(parts, id)) {
     if (key.revokeTime !== undefined || isExpired(key, now)) continue;
     size++;
-    newest.push(key);
+    if (mayShow(key)) newest.push(key);
     if (newest.length >= 2 * limit) newest = newestOf(newest, limit);
   }
   return { keys: newestOf(newest, limit), size };

@@ -20,10 +20,20 @@ export async function getKey(parts: Parts, caller: Caller, id: string): Promise<
 }
 
 /** A key with its usage. */
-export async function shown({ store }: Pick<Parts, 'store'>, key: Key): Promise<ShownKey> {
-  const previous = previousUsageId(key);
-  const usage = await store.readUsage(previous === undefined ? [key.id] : [key.id, previous]);
-  return withPrevious({ key, usage: usage.get(key.id) }, usage);
+export async function shown(parts: Pick<Parts, 'store'>, key: Key): Promise<ShownKey> {
+  const [only] = await shownAll(parts, [key]);
+  if (only === undefined) throw new Error('the key is gone');
+  return only;
+}
+
+/** Keys with their usage, in their order. */
+export async function shownAll(
+  { store }: Pick<Parts, 'store'>,
+  keys: readonly Key[],
+): Promise<readonly ShownKey[]> {
+  const previous = keys.flatMap((key) => previousUsageId(key) ?? []);
+  const usage = await store.readUsage([...keys.map(({ id }) => id), ...previous]);
+  return keys.map((key) => withPrevious({ key, usage: usage.get(key.id) }, usage));
 }
 
 function previousUsageId({ id, previous }: Key): string | undefined {

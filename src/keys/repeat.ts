@@ -16,9 +16,7 @@ export interface Repeatable {
    */
   known(): Promise<RequestRecord | undefined>;
   /** Notes what this call is to act on, where it is the first; else as `known`. */
-  claim(target: Pick<RequestRecord, 'keyId' | 'base'>): Promise<RequestRecord>;
-  /** Forgets the note: nothing came of the call, so the next one may act. */
-  release(): Promise<void>;
+  claim(keyId: string): Promise<RequestRecord>;
 }
 
 /**
@@ -52,17 +50,13 @@ export async function repeatable(
   };
   return {
     known,
-    async claim(target) {
-      const mine = { ...target, id, fingerprint, expireTime: now() + REQUEST_TTL };
+    async claim(keyId) {
+      const mine = { keyId, id, fingerprint, expireTime: now() + REQUEST_TTL };
       for (;;) {
         if (await store.insertRequest(mine)) return mine;
         const noted = await known();
         if (noted !== undefined) return noted;
       }
-    },
-    async release() {
-      const noted = await store.readRequest(id);
-      if (noted !== undefined) await store.releaseRequest(noted);
     },
   };
 }

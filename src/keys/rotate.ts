@@ -4,7 +4,7 @@ import { type Changed, revisionMismatch } from '../coherence/changes.ts';
 import { networksWithin } from '../domain/address.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
 import { denied, Failure } from '../domain/failure.ts';
-import { isExpired, type Key } from '../domain/key.ts';
+import { isExpired, type Key, type Usage } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { RESERVED_KEYSPACE, uncovered } from '../domain/permissions.ts';
@@ -27,6 +27,8 @@ export interface RotateOptions {
 export interface RotatedKey extends Changed<Key> {
   /** The new secret's, shown once and kept nowhere. Undefined: a call before had rotated the key, and nothing was done. */
   readonly token: string | undefined;
+  /** Of the key, as it was before; absent: to be read. */
+  readonly usage?: Usage | undefined;
 }
 
 // As in create.ts: a lookup that is taken means 95 random bits met twice.
@@ -47,6 +49,8 @@ export async function rotateKey(
   id: string,
   options: RotateOptions,
 ): Promise<RotatedKey> {
+  // The key before the note: then a rotation under this request_id that the note does not tell of is one that the key
+  // shows, or comes later, and that one the write below does not get past.
   const { key: before, keyspace, within } = await reachKey(parts, origin.caller, 'keys:rotate', id);
   const { overlap, expectedRevision, requestId } = options;
   const once =
@@ -57,21 +61,25 @@ export async function rotateKey(
   if (known !== undefined && wasDone(known, before)) return replayed(parts, before);
 
   checkRotation(origin.caller, within, keyspace, before, parts.now());
-  const claim = await once?.claim({ keyId: id, base: before.generation });
+  // Read now: once the key is rotated, nothing must keep its new secret from the caller.
+  const usage = (await parts.store.readUsage([id])).get(id);
+  const request = await once?.claim(id);
+  const target = { before, keyspace, within };
+  const minted = await mintSecret(parts, keyspace, before);
+  const written = await writeRotation(parts, origin, target, options, { ...minted, request });
+  if (written.token === undefined) return written;
   try {
-    return await rotate(parts, origin, { before, keyspace, within }, options, claim);
+    await checkAgain(parts, origin, before, written.record);
   } catch (error) {
-    const now = claim === undefined ? undefined : await parts.store.getKey(id);
-    // Another call with this request_id was first.
-    if (claim !== undefined && now !== undefined && wasDone(claim, now)) return replayed(parts, now);
-    if (!(error instanceof Failure) || error.kind !== 'unavailable') await once?.release();
+    await undo(parts, origin, before, minted.generation);
     throw error;
   }
+  return { ...written, usage };
 }
 
 /** What the key itself shows, or else what was noted before a later rotation covered it up. */
-function wasDone(request: RequestRecord, key: Key): boolean {
-  return request.done === true || key.rotationRequest === request.id;
+function wasDone({ id, expireTime, done }: RequestRecord, { rotationRequest }: Key): boolean {
+  return done === true || (rotationRequest?.id === id && rotationRequest.expireTime === expireTime);
 }
 
 function replayed(parts: Parts, key: Key): RotatedKey {
@@ -84,54 +92,61 @@ interface Target {
   readonly within: Reach;
 }
 
-async function rotate(
+interface NewSecret {
+  readonly token: string;
+  readonly generation: string;
+  readonly request: RequestRecord | undefined;
+}
+
+/** Makes the key accept the new secret, or finds that another call with this request_id was first. */
+async function writeRotation(
   parts: Parts,
   origin: CallOrigin,
   { before, keyspace, within }: Target,
   { overlap, expectedRevision }: RotateOptions,
-  request: RequestRecord | undefined,
+  { token, generation, request }: NewSecret,
 ): Promise<RotatedKey> {
-  const { id } = before;
-  const base = request?.base ?? before.generation;
   const parentKeyId = await parentAfter(parts, origin.caller, within, before);
   // The key is about to forget the request that gave it the secret of now.
   if (before.rotationRequest !== undefined) await parts.store.finishRequest(before.rotationRequest);
-  // The secret first: it opens nothing until the key accepts its generation.
-  const { token, generation } = await addSecret(parts, keyspace, before);
-
-  const rotated = await parts.changes.changeKey(
-    id,
-    (key) => {
-      // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
-      if (key.generation !== base) throw revisionMismatch('another rotation of the key was first');
-      const now = parts.now();
-      checkRotation(origin.caller, within, keyspace, key, now);
-      const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
-      const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
-      return {
-        ...rest,
-        generation,
-        displayPrefix: token.slice(0, keyspace.displayLength),
-        ...optional('parentKeyId', parentKeyId),
-        ...optional('rotationRequest', request?.id),
-        ...(overlap === 0 ? {} : { previous: { generation: key.generation, expireTime: overlapEnd } }),
-      };
-    },
-    {
+  const edit = (key: Key): Key => {
+    // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
+    if (key.generation !== before.generation) throw revisionMismatch('another rotation of the key was first');
+    const now = parts.now();
+    checkRotation(origin.caller, within, keyspace, key, now);
+    const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
+    const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
+    return {
+      ...rest,
+      generation,
+      displayPrefix: token.slice(0, keyspace.displayLength),
+      ...optional('parentKeyId', parentKeyId),
+      ...optional('rotationRequest', request && { id: request.id, expireTime: request.expireTime }),
+      ...(overlap === 0 ? {} : { previous: { generation: key.generation, expireTime: overlapEnd } }),
+    };
+  };
+  try {
+    const rotated = await parts.changes.changeKey(before.id, edit, {
       action: 'key.rotate',
       actor: actorOf(origin),
       changedFields: () => ['secret', 'previous_secret'],
-      ...(expectedRevision === undefined ? {} : { expectedRevision }),
-    },
-  );
-  if (rotated === undefined) throw gone(id);
-  try {
-    await checkAgain(parts, origin, rotated.record);
+      ...optional('expectedRevision', expectedRevision),
+    });
+    if (rotated === undefined) throw gone(before.id);
+    return { ...rotated, token };
   } catch (error) {
-    await undo(parts, origin, before, generation);
-    throw error;
+    const overtaken = error instanceof Failure && error.kind === 'conflict' && request !== undefined;
+    const done = overtaken ? await doneMeanwhile(parts, request) : undefined;
+    if (done === undefined) throw error;
+    return replayed(parts, done);
   }
-  return { ...rotated, token };
+}
+
+/** The key, where the request was done. Read before the note, as in rotateKey. */
+async function doneMeanwhile({ store }: Parts, request: RequestRecord): Promise<Key | undefined> {
+  const key = await store.getKey(request.keyId);
+  const noted = await store.readRequest(request.id);
+  return key !== undefined && wasDone(noted ?? request, key) ? key : undefined;
 }
 
 /** Whether the caller may be given a secret of the key, and the key can still work. @throws Failure. */
@@ -170,7 +185,8 @@ async function parentAfter(
   return caller.key.id;
 }
 
-async function addSecret(
+/** A secret more for the key. It opens nothing until the key accepts its generation. */
+async function mintSecret(
   parts: Parts,
   keyspace: Keyspace,
   key: Key,
@@ -185,38 +201,33 @@ async function addSecret(
   throw new Error('random lookups kept colliding: the random source is broken');
 }
 
-/** Caller, policies and family as they are now. */
-async function checkAgain(parts: Parts, origin: CallOrigin, rotated: Key): Promise<void> {
+/** Key, caller, policies and family as they are now. */
+async function checkAgain(parts: Parts, origin: CallOrigin, before: Key, rotated: Key): Promise<void> {
   const { caller, keyspace } = await judgedAgain(parts, origin, rotated.keyspace, rotated.generation);
-  const { within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
-  checkRotation(caller, within, keyspace, rotated, parts.now());
+  const { key, within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
+  checkRotation(caller, within, keyspace, key, parts.now());
+  if (rotated.parentKeyId === undefined || rotated.parentKeyId === before.parentKeyId) return;
   // Two keys that rotated each other at the same moment.
-  const parent =
-    rotated.parentKeyId === undefined ? undefined : await parts.store.getKey(rotated.parentKeyId);
+  const parent = await parts.store.getKey(rotated.parentKeyId);
   if (parent !== undefined && (await isAncestor(parts, rotated.id, parent))) throw rightsChanged();
 }
 
-/** Puts the secrets of before back, unless somebody rotated the key meanwhile: then only the new one's overlap ends. */
+/** Puts the secrets of before back. Where somebody rotated the key meanwhile, it is as if that one had replaced them. */
 async function undo(parts: Parts, origin: CallOrigin, before: Key, generation: string): Promise<void> {
   await parts.changes.changeKey(
     before.id,
     (key) => {
-      if (key.generation !== generation && key.previous?.generation !== generation) return key;
-      const { previous: _, parentKeyId: __, rotationRequest, ...rest } = key;
-      const { displayPrefix, previous, parentKeyId } = before;
-      if (key.generation !== generation) {
-        return {
-          ...rest,
-          ...optional('parentKeyId', key.parentKeyId),
-          ...optional('rotationRequest', rotationRequest),
-        };
+      if (key.previous?.generation === generation) {
+        return { ...key, previous: { ...key.previous, generation: before.generation } };
       }
+      if (key.generation !== generation) return key;
+      const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
       return {
         ...rest,
         generation: before.generation,
-        displayPrefix,
-        ...optional('previous', previous),
-        ...optional('parentKeyId', parentKeyId),
+        displayPrefix: before.displayPrefix,
+        ...optional('previous', before.previous),
+        ...optional('parentKeyId', before.parentKeyId),
         ...optional('rotationRequest', before.rotationRequest),
       };
     },

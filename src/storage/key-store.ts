@@ -16,7 +16,7 @@
 import type { AuditEvent } from '../domain/event.ts';
 import type { Key, KeyState, Owner, Secret, Usage } from '../domain/key.ts';
 import type { Keyspace, Registry } from '../domain/keyspace.ts';
-import type { RequestRecord } from '../domain/request.ts';
+import type { RequestName, RequestRecord } from '../domain/request.ts';
 
 /** Which keys to list. Fields that are absent do not filter, an empty list finds nothing; time bounds are [after, before) in milliseconds. */
 export interface KeyFilter {
@@ -138,11 +138,11 @@ export interface KeyStore {
   /** The noted request of this id. One that expired a day ago or longer may be gone. */
   readRequest(id: string): Promise<RequestRecord | undefined>;
 
-  /** Notes that the request was done. No such request: nothing happens. */
-  finishRequest(id: string): Promise<void>;
+  /** Notes that the request was done, where what is noted under its id has its expireTime. Else nothing happens. */
+  finishRequest(request: RequestName): Promise<void>;
 
-  /** Forgets the request, where what is noted under its id has its expireTime. */
-  releaseRequest(request: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void>;
+  /** Forgets the request, where what is noted under its id has its expireTime. Else nothing happens. */
+  releaseRequest(request: RequestName): Promise<void>;
 
   /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
   countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;

@@ -29,6 +29,8 @@ const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
 /** @param now moment at which the state is judged. */
 export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: number): KeyMessage {
   const { previous } = key;
+  const state = keyState(key, now);
+  const previousWorks = previous !== undefined && now < previous.expireTime && !isFinal(state);
   return create(KeySchema, {
     id: key.id,
     keyspace: key.keyspace,
@@ -38,7 +40,7 @@ export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: 
     project: key.project ?? '',
     permissions: [...key.permissions],
     metadata: { ...key.metadata },
-    state: STATES[keyState(key, now)],
+    state: STATES[state],
     disabled: key.disabled,
     createTime: timestampFromMs(key.createTime),
     createdBy: key.createdBy,
@@ -49,12 +51,14 @@ export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: 
     revokeReason: key.revokeReason ?? '',
     ...timeField('lastUsedTime', usage?.lastUsedTime),
     usageCount: BigInt(usage?.count ?? 0),
-    ...(previous === undefined || previous.expireTime <= now
-      ? {}
-      : { previousSecret: previousMessage(previous.expireTime, previousLastUsedTime) }),
+    ...(previousWorks ? { previousSecret: previousMessage(previous.expireTime, previousLastUsedTime) } : {}),
     allowedCidrs: [...key.allowedCidrs],
     revision: BigInt(key.revision),
   });
+}
+
+function isFinal(state: KeyState): boolean {
+  return state === 'revoked' || state === 'expired';
 }
 
 function previousMessage(expireTime: number, lastUsedTime: number | undefined): PreviousSecret {

@@ -5,7 +5,7 @@ import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
-import { KeySchema, type PreviousSecret } from '../../gen/gatehouse/v1/key_pb.js';
+import { type Key as KeyMessage, KeySchema, type PreviousSecret } from '../../gen/gatehouse/v1/key_pb.js';
 import {
   type CreateKeyRequest,
   CreateKeyRequestSchema,
@@ -22,7 +22,7 @@ import {
 import { createKey } from '../../keys/create.ts';
 import type { Parts } from '../../keys/parts.ts';
 import type { Expiry, KeyRequest } from '../../keys/plan.ts';
-import { getKey, type ListQuestion, listKeys, shown } from '../../keys/read.ts';
+import { getKey, type ListQuestion, listKeys, type ShownKey, shown, shownAll } from '../../keys/read.ts';
 import { revokeKey } from '../../keys/revoke.ts';
 import { rotateKey } from '../../keys/rotate.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
@@ -32,7 +32,7 @@ import { keyMessage, ownerOf, propagationMessage, stateOf, timeOf } from './key-
 import { KEY_PATHS_NOT_OFFERED, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
-/** Bytes of keys after which a page ends, however many keys were asked for. */
+/** Bytes of keys after which a page, or a list in an answer, ends, however many keys were asked for. */
 const MAX_PAGE_BYTES = 2 * 1024 * 1024;
 
 export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>> {
@@ -49,7 +49,7 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       );
       noteKey(context, key);
       return create(CreateKeyResponseSchema, {
-        key: keyMessage(await shown(parts, key), parts.now()),
+        key: keyMessage(token === undefined ? await shown(parts, key) : neverUsed(key), parts.now()),
         secret: token ?? '',
         replayed: token === undefined,
       });
@@ -68,13 +68,7 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         ...optional('totalSize', total),
         ...optional('activeSize', active),
       });
-      let bytes = 0;
-      for (const listed of listing.keys) {
-        const message = keyMessage(listed, listing.now);
-        bytes += toBinary(KeySchema, message).length;
-        if (bytes > MAX_PAGE_BYTES && response.keys.length > 0) break;
-        response.keys.push(message);
-      }
+      response.keys.push(...fittingMessages(listing.keys, listing.now));
       const last = listing.keys[response.keys.length - 1];
       const more = listing.more || response.keys.length < listing.keys.length;
       callOf(context).notes.count = response.keys.length;
@@ -103,14 +97,17 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
 
     async rotateKey(request, context) {
       const expected = request.expectedRevision;
-      const { record, token, propagation } = await rotateKey(parts, originOf(context), request.id, {
+      const { record, token, usage, propagation } = await rotateKey(parts, originOf(context), request.id, {
         overlap: request.overlap === undefined ? 0 : durationMs(request.overlap),
         expectedRevision: expected === undefined ? undefined : Number(expected),
         requestId: request.requestId,
       });
       noteKey(context, record);
       return create(RotateKeyResponseSchema, {
-        key: keyMessage(await shown(parts, record), parts.now()),
+        key: keyMessage(
+          token === undefined ? await shown(parts, record) : { ...neverUsed(record), usage },
+          parts.now(),
+        ),
         secret: token ?? '',
         replayed: token === undefined,
         propagation: propagationMessage(propagation),
@@ -123,15 +120,33 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       const { record, propagation, descendants } = await revokeKey(parts, originOf(context), wanted, options);
       noteKey(context, record);
       const now = parts.now();
-      const live = await Promise.all(descendants.keys.map((key) => shown(parts, key)));
+      const live = await shownAll(parts, descendants.keys);
       return create(RevokeKeyResponseSchema, {
         key: keyMessage(await shown(parts, record), now),
-        liveDescendants: live.map((one) => keyMessage(one, now)),
+        liveDescendants: fittingMessages(live, now),
         liveDescendantsSize: descendants.size,
         propagation: propagationMessage(propagation),
       });
     },
   };
+}
+
+/** Nothing is read for it: what cannot be read must not keep a new secret from its only reader. */
+function neverUsed(key: Key): ShownKey {
+  return { key, usage: undefined, previousLastUsedTime: undefined };
+}
+
+/** As many of the keys, from the first on, as one answer may hold. */
+function fittingMessages(keys: readonly ShownKey[], now: number): KeyMessage[] {
+  const messages: KeyMessage[] = [];
+  let bytes = 0;
+  for (const key of keys) {
+    const message = keyMessage(key, now);
+    bytes += toBinary(KeySchema, message).length;
+    if (bytes > MAX_PAGE_BYTES && messages.length > 0) break;
+    messages.push(message);
+  }
+  return messages;
 }
 
 /** Names the key in the call's log line. */

@@ -10,7 +10,7 @@
 
 import type { Key, Secret } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
-import type { RequestRecord } from '../../domain/request.ts';
+import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type { KeyFilter, KeyPage, KeyStore, UnpublishedRecord, UsageIncrement } from '../key-store.ts';
 import { RecordCache } from './records.ts';
 
@@ -137,11 +137,11 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.readRequest(id);
   }
 
-  finishRequest(id: string): Promise<void> {
-    return this.#inner.finishRequest(id);
+  finishRequest(request: RequestName): Promise<void> {
+    return this.#inner.finishRequest(request);
   }
 
-  releaseRequest(request: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+  releaseRequest(request: RequestName): Promise<void> {
     return this.#inner.releaseRequest(request);
   }
 

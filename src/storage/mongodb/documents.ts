@@ -70,7 +70,6 @@ export interface EventDocument extends Identified {
 export interface RequestDocument extends Identified {
   readonly fingerprint: string;
   readonly key_id: string;
-  readonly base?: string;
   readonly done?: true;
   readonly expire_time: number;
   /** When MongoDB drops it: a day late, so that a clock that is set back does not make the id good again. */
@@ -144,7 +143,6 @@ export function requestDocument(request: RequestRecord): RequestDocument {
     _id: request.id,
     fingerprint: request.fingerprint,
     key_id: request.keyId,
-    ...optional('base', request.base),
     ...optional('done', request.done),
     expire_time: request.expireTime,
     drop_time: new Date(request.expireTime + REQUEST_TTL),
@@ -156,7 +154,6 @@ export function requestOf(document: RequestDocument): RequestRecord {
     id: document._id,
     fingerprint: document.fingerprint,
     keyId: document.key_id,
-    ...optional('base', document.base),
     ...optional('done', document.done),
     expireTime: document.expire_time,
   };

@@ -13,7 +13,7 @@ import type { AuditEvent } from '../../domain/event.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
-import type { RequestRecord } from '../../domain/request.ts';
+import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
   KeyFilter,
   KeyPage,
@@ -163,13 +163,13 @@ export class MongoKeyStore implements KeyStore {
     return document === null ? undefined : requestOf(document);
   }
 
-  async finishRequest(id: string): Promise<void> {
+  async finishRequest({ id, expireTime }: RequestName): Promise<void> {
     await this.#database.within(DEADLINES.record, (limit) =>
-      this.#in.requests.updateOne({ _id: id }, { $set: { done: true } }, limit),
+      this.#in.requests.updateOne({ _id: id, expire_time: expireTime }, { $set: { done: true } }, limit),
     );
   }
 
-  async releaseRequest({ id, expireTime }: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+  async releaseRequest({ id, expireTime }: RequestName): Promise<void> {
     await this.#database.within(DEADLINES.record, (limit) =>
       this.#in.requests.deleteOne({ _id: id, expire_time: expireTime }, limit),
     );
@@ -362,6 +362,7 @@ export class MongoKeyStore implements KeyStore {
   }
 
   async #usageOf(keyIds: readonly string[], maxTimeMS: number): Promise<Map<string, Usage>> {
+    if (keyIds.length === 0) return new Map();
     const [only] = keyIds;
     // One is the common case, and goes by the straightest way.
     const _id = keyIds.length === 1 && only !== undefined ? only : { $in: [...keyIds] };

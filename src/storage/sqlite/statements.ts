@@ -90,7 +90,7 @@ export const STATEMENTS = {
     plan: ['SEARCH requests USING PRIMARY KEY (id=?)'],
   },
   finishRequest: {
-    sql: "UPDATE requests SET record = json_set(record, '$.done', json('true')) WHERE id = ?",
+    sql: "UPDATE requests SET record = json_set(record, '$.done', json('true')) WHERE id = ? AND expire_time = ?",
     plan: ['SEARCH requests USING PRIMARY KEY (id=?)'],
   },
   releaseRequest: {

@@ -8,7 +8,7 @@
 import type { AuditEvent } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
-import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
+import { REQUEST_TTL, type RequestName, type RequestRecord } from '../../domain/request.ts';
 import type {
   KeyFilter,
   KeyPage,
@@ -128,11 +128,11 @@ export class SqliteKeyStore implements KeyStore {
     });
   }
 
-  async finishRequest(id: string): Promise<void> {
-    await this.#file.writing(() => this.#file.run('finishRequest', id));
+  async finishRequest({ id, expireTime }: RequestName): Promise<void> {
+    await this.#file.writing(() => this.#file.run('finishRequest', id, expireTime));
   }
 
-  async releaseRequest({ id, expireTime }: Pick<RequestRecord, 'id' | 'expireTime'>): Promise<void> {
+  async releaseRequest({ id, expireTime }: RequestName): Promise<void> {
     await this.#file.writing(() => this.#file.run('releaseRequest', id, expireTime));
   }
 

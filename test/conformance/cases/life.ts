@@ -43,7 +43,7 @@ export function lifeCases(open: OpenForCase<KeyStore>): void {
         listChildren: () => store.listChildren(key.id, undefined, 1),
         insertRequest: () => store.insertRequest(sampleRequest()),
         readRequest: () => store.readRequest('request'),
-        finishRequest: () => store.finishRequest('request'),
+        finishRequest: () => store.finishRequest({ id: 'request', expireTime: T0 }),
         releaseRequest: () => store.releaseRequest({ id: 'request', expireTime: T0 }),
         countKeys: () => store.countKeys({}, T0),
         listPeppers: () => store.listPeppers(),
