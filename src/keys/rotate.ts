@@ -158,7 +158,7 @@ function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: K
   // Rotating hands the caller a working secret of the key, so the key is held to what the caller could make.
   const more =
     within.scope === 'owner'
-      ? key.id !== caller.key.id && isBeyondHolder(caller, keyspace, key)
+      ? isBeyondHolder(caller, keyspace, key)
       : key.keyspace === RESERVED_KEYSPACE && holdsMore(caller, key);
   if (more) throw denied('HOLDS_MORE_THAN_CALLER', 'the key holds more than the calling key');
 }
