@@ -102,6 +102,13 @@ describe('a rotated key', () => {
     ]);
   });
 
+  test('that is revoked has no previous secret: neither works any more', async () => {
+    const { id, secret } = await make();
+    await rotate(id, { overlap: '3600s' });
+    expect((await call('KeyService/RevokeKey', { id })).body.key.previousSecret).toBeUndefined();
+    expect((await verify(secret)).split(' ')[0]).toBe('VERIFY_STATUS_REVOKED');
+  });
+
   test('that is disabled stays so under its new secret', async () => {
     const { id } = await make();
     await call('KeyService/UpdateKey', { key: { id, disabled: true }, updateMask: 'disabled' });

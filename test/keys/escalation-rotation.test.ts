@@ -284,6 +284,22 @@ describe('turning in a secret', () => {
     expect((await root('KeyService/GetKey', { id })).body.key.state).toBe('KEY_STATE_REVOKED');
   });
 
+  test.each(['disabled', 'expired'])('of a %s key neither shows nor revokes what it made', async (state) => {
+    const maker = await make('shop', { owner: OWNER });
+    await call(maker.secret, 'KeyService/CreateKey', { keyspace: 'shop', name: 'child' });
+    const end = { expireTime: new Date(Date.now() + 300).toISOString() };
+    const [fields, updateMask] = state === 'expired' ? [end, 'expireTime'] : [{ disabled: true }, 'disabled'];
+    await root('KeyService/UpdateKey', { key: { id: maker.id, ...fields }, updateMask });
+    await expect.poll(() => statusOf(maker.secret)).toBe(`VERIFY_STATUS_${state.toUpperCase()}`);
+    const stranger = await make('plain');
+    const family = await turnIn(stranger.secret, maker.secret, { includeDescendants: true });
+    expect(reasonOf(family)).toBe('PERMISSION_MISSING');
+    // Nothing was done by half.
+    expect(await statusOf(maker.secret)).toBe(`VERIFY_STATUS_${state.toUpperCase()}`);
+    const { body } = await turnIn(stranger.secret, maker.secret);
+    expect([body.key.state, body.liveDescendants]).toEqual(['KEY_STATE_REVOKED', []]);
+  });
+
   test('with include_descendants ends the keys that it made', async () => {
     const maker = await make('shop', { owner: OWNER });
     const child = (await call(maker.secret, 'KeyService/CreateKey', { keyspace: 'shop', name: 'child' }))
