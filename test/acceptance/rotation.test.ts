@@ -4,7 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGrpcClient } from '../../src/client/grpc.ts';
 import { KeyService } from '../../src/gen/gatehouse/v1/key_service_pb.js';
-import { callJson, type Gatehouse, type JsonAnswer, startGatehouse } from '../support/gatehouse.ts';
+import {
+  callJson,
+  type Gatehouse,
+  type JsonAnswer,
+  overMongo,
+  startGatehouse,
+} from '../support/gatehouse.ts';
 
 let gatehouse: Gatehouse;
 beforeAll(async () => {
@@ -230,12 +236,41 @@ describe('over both ports', () => {
   );
 });
 
+test.runIf(overMongo)(
+  'of two processes over one database one rotates, and the other one knows at once',
+  async () => {
+    const other = await startGatehouse({ folder: gatehouse.folder });
+    try {
+      const ask = async (by: Gatehouse, method: string, body: unknown) =>
+        (await callJson(by, method, body, { key: gatehouse.rootKey })).body;
+      for (let round = 0; round < 10; round++) {
+        const requestId = `processes-${round}`;
+        const creation = { keyspace: 'default', name: requestId, requestId };
+        const both = (method: string, body: object) =>
+          Promise.all([gatehouse, other, gatehouse, other].map((by) => ask(by, method, body)));
+        const made = await both('KeyService/CreateKey', creation);
+        const [created, ...more] = made.filter(({ secret }) => secret !== '');
+        expect([more.length, new Set(made.map(({ key }) => key.id)).size]).toEqual([0, 1]);
+
+        const rotated = await both('KeyService/RotateKey', { id: created.key.id, requestId });
+        expect(rotated.filter(({ secret }) => secret !== '')).toHaveLength(1);
+        expect(rotated.map(({ key }) => key.revision)).toEqual(['2', '2', '2', '2']);
+        for (const by of [gatehouse, other]) {
+          expect((await ask(by, 'AuthService/Verify', { token: created.secret })).valid).toBe(false);
+        }
+      }
+    } finally {
+      await other.stop();
+    }
+  },
+);
+
 describe('under load', () => {
   const KEYS = 6;
   const CLIENTS_PER_KEY = 2;
-  const OVERLAP_MS = 1500;
+  const OVERLAP_MS = 2000;
   const ROUNDS = 3;
-  /** Within so long of a rotation each client has the new secret; the old one has the rest of the overlap. */
+  /** Within so long of hearing of it each client has the new secret; the old one has the rest of the overlap. */
   const SWITCH_MS = 700;
 
   test('no verify fails for clients that switch within the overlap, none of the old secret succeeds after it, and no expiry moves', async () => {
@@ -246,7 +281,10 @@ describe('under load', () => {
       })),
     );
     let running = true;
-    const failed: string[] = [];
+    const failed: { readonly secret: string; readonly at: number; readonly answer: string }[] = [];
+    /** Until when each replaced secret works. */
+    const ends = new Map<string, number>();
+    const revived: string[] = [];
     const counts = { good: 0, old: 0 };
     const clients = keys.flatMap((key) =>
       Array.from({ length: CLIENTS_PER_KEY }, async () => {
@@ -259,7 +297,8 @@ describe('under load', () => {
           }
           const answer = await verify(mine);
           counts.good++;
-          if (!answer.startsWith('VERIFY_STATUS_VALID')) failed.push(answer);
+          if (!answer.startsWith('VERIFY_STATUS_VALID'))
+            failed.push({ secret: mine, at: Date.now(), answer });
         }
       }),
     );
@@ -268,23 +307,25 @@ describe('under load', () => {
         for (const old of key.retired.slice(-3)) {
           counts.old++;
           const answer = await verify(old);
-          if (answer !== DEAD) failed.push(`after the overlap: ${answer}`);
+          if (answer !== DEAD) revived.push(answer);
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     });
     try {
       for (let round = 0; round < ROUNDS; round++) {
-        const ends = await Promise.all(
+        const rotations = await Promise.all(
           keys.map(async (key) => {
             const old = key.secret;
             const { body } = await rotate(key.id, { overlap: `${OVERLAP_MS / 1000}s` });
             key.secret = body.secret;
-            return { key, old, end: Date.parse(body.key.previousSecret.expireTime) };
+            const end = Date.parse(body.key.previousSecret.expireTime);
+            ends.set(old, end);
+            return { key, old, end };
           }),
         );
         await Promise.all(
-          ends.map(async ({ key, old, end }) => {
+          rotations.map(async ({ key, old, end }) => {
             await new Promise((resolve) => setTimeout(resolve, end + 1 - Date.now()));
             key.retired.push(old);
           }),
@@ -294,7 +335,12 @@ describe('under load', () => {
       running = false;
       await Promise.all([...clients, ...watchers]);
     }
-    expect(failed).toEqual([]);
+    // On a machine that is too busy a client may be late by itself, so an answer counts if it came within the overlap.
+    expect(failed.filter(({ secret, at }) => at < (ends.get(secret) ?? Number.POSITIVE_INFINITY))).toEqual(
+      [],
+    );
+    expect(failed.length).toBeLessThan(counts.good / 10);
+    expect(revived).toEqual([]);
     expect(counts.good).toBeGreaterThan(200);
     expect(counts.old).toBeGreaterThan(20);
     for (const { id, key } of keys) {
