@@ -1,6 +1,7 @@
 /** Keys and the keys that they made, or rotated last, by self-service. */
 
 import { isExpired, type Key } from '../domain/key.ts';
+import { asShown, viewOf } from './listed.ts';
 import type { Parts } from './parts.ts';
 
 /** Longer chains are nobody's doing but an attacker's; what lies beyond counts as related. */
@@ -47,9 +48,12 @@ export interface LiveDescendants {
 /** Descendants that are neither revoked nor expired. */
 export async function liveDescendants(parts: Parts, id: string, limit: number): Promise<LiveDescendants> {
   const now = parts.now();
+  const view = viewOf(parts.store, await parts.verifier.directory(true));
   let newest: Key[] = [];
   let size = 0;
-  for await (const key of descendantsOf(parts, id)) {
+  for await (const recorded of descendantsOf(parts, id)) {
+    const [key] = await asShown(view, [recorded]);
+    if (key === undefined) continue;
     if (key.revokeTime !== undefined || isExpired(key, now)) continue;
     size++;
     newest.push(key);

@@ -3,7 +3,8 @@
 import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
 import { type Key, sameOwner, secretUsageId, type Usage } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
-import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import type { KeyCounts, KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import { asShown, listShown, viewOf } from './listed.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
@@ -19,8 +20,10 @@ export async function getKey(parts: Parts, caller: Caller, id: string): Promise<
   return shown(parts, key);
 }
 
-/** A key with its usage. */
-export async function shown({ store }: Pick<Parts, 'store'>, key: Key): Promise<ShownKey> {
+/** A key as it is recorded, but revoked where its generation has ended, with its usage. */
+export async function shown({ store, verifier }: Parts, record: Key): Promise<ShownKey> {
+  const view = viewOf(store, await verifier.directory(true));
+  const [key = record] = await asShown(view, [record]);
   const previous = previousUsageId(key);
   const usage = await store.readUsage(previous === undefined ? [key.id] : [key.id, previous]);
   return withPrevious({ key, usage: usage.get(key.id) }, usage);
@@ -50,10 +53,10 @@ export interface ListQuestion {
 
 export interface KeyListing {
   readonly keys: readonly ShownKey[];
-  /** Whether keys follow after these. */
-  readonly more: boolean;
+  /** Where the listing goes on behind these; undefined: nothing is left. */
+  readonly next: KeyPosition | undefined;
   /** Both without regard to `states`; absent unless asked for. */
-  readonly totals: { readonly total: number; readonly active: number } | undefined;
+  readonly totals: Pick<KeyCounts, 'total' | 'active'> | undefined;
   /** The moment at which states were judged. */
   readonly now: number;
   /** The token of the page that begins after a key of this one. */
@@ -77,21 +80,21 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
   if (filter === undefined) {
     return {
       keys: [],
-      more: false,
+      next: undefined,
       totals: question.withTotals ? { total: 0, active: 0 } : undefined,
       now,
       tokenAfter,
     };
   }
 
-  const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
-  const keys = await parts.store.listKeys(page);
+  const view = viewOf(parts.store, await parts.verifier.directory(true));
+  const { keys, next } = await listShown(view, filter, { limit: question.pageSize, after, now });
   const previous = keys.flatMap(({ key }) => previousUsageId(key) ?? []);
   const previousUsage = await parts.store.readUsage(previous);
   const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
   return {
-    keys: keys.slice(0, question.pageSize).map((listed) => withPrevious(listed, previousUsage)),
-    more: keys.length > question.pageSize,
+    keys: keys.map((listed) => withPrevious(listed, previousUsage)),
+    next,
     totals,
     now,
     tokenAfter,

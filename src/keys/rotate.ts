@@ -7,9 +7,11 @@ import { denied, Failure } from '../domain/failure.ts';
 import { isExpired, type Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
-import { RESERVED_KEYSPACE, uncovered } from '../domain/permissions.ts';
+import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import type { RequestRecord } from '../domain/request.ts';
+import { isBeyond, type StandingKey, standing } from '../domain/standing.ts';
 import { mintToken } from '../domain/token.ts';
+import { ownerRecordOf, standingOf } from '../verification/standing.ts';
 import { newGeneration } from './create.ts';
 import { isAncestor } from './family.ts';
 import { judgedAgain, rightsChanged } from './judged-again.ts';
@@ -47,7 +49,8 @@ export async function rotateKey(
   id: string,
   options: RotateOptions,
 ): Promise<RotatedKey> {
-  const { key: before, keyspace, within } = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  const reached = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  const { key: before, keyspace, within } = reached;
   const { overlap, expectedRevision, requestId } = options;
   const once =
     requestId === ''
@@ -56,7 +59,7 @@ export async function rotateKey(
   const known = await once?.known();
   if (known !== undefined && wasDone(known, before)) return replayed(parts, before);
 
-  checkRotation(origin.caller, within, keyspace, before, parts.now());
+  checkRotation(origin.caller, within, keyspace, reached.standing, parts.now());
   const claim = await once?.claim({ keyId: id, base: before.generation });
   try {
     return await rotate(parts, origin, { before, keyspace, within }, options, claim);
@@ -93,6 +96,7 @@ async function rotate(
 ): Promise<RotatedKey> {
   const { id } = before;
   const base = request?.base ?? before.generation;
+  const owner = await ownerRecordOf(parts.store, keyspace.id, before);
   const parentKeyId = await parentAfter(parts, origin.caller, within, before);
   // The key is about to forget the request that gave it the secret of now.
   if (before.rotationRequest !== undefined) await parts.store.finishRequest(before.rotationRequest);
@@ -105,7 +109,7 @@ async function rotate(
       // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
       if (key.generation !== base) throw revisionMismatch('another rotation of the key was first');
       const now = parts.now();
-      checkRotation(origin.caller, within, keyspace, key, now);
+      checkRotation(origin.caller, within, keyspace, standing(key, keyspace, owner), now);
       const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
       const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
       return {
@@ -135,7 +139,13 @@ async function rotate(
 }
 
 /** Whether the caller may be given a secret of the key, and the key can still work. @throws Failure. */
-function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: Key, now: number): void {
+function checkRotation(
+  caller: Caller,
+  within: Reach,
+  keyspace: Keyspace,
+  key: StandingKey,
+  now: number,
+): void {
   if (key.revokeTime !== undefined) {
     throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
   }
@@ -148,9 +158,9 @@ function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: K
   if (more) throw denied('HOLDS_MORE_THAN_CALLER', 'the key holds more than the calling key');
 }
 
-function isBeyondHolder(caller: Caller, keyspace: Keyspace, key: Key): boolean {
+function isBeyondHolder(caller: Caller, keyspace: Keyspace, key: StandingKey): boolean {
   return (
-    uncovered(caller.key.permissions, key.permissions).length > 0 ||
+    isBeyond(caller.key, key) ||
     !networksWithin(caller.key.allowedCidrs, key.allowedCidrs) ||
     (!keyspace.selfServiceMayOutlive && outlives(key.expireTime, caller.key.expireTime))
   );
@@ -189,7 +199,7 @@ async function addSecret(
 async function checkAgain(parts: Parts, origin: CallOrigin, rotated: Key): Promise<void> {
   const { caller, keyspace } = await judgedAgain(parts, origin, rotated.keyspace, rotated.generation);
   const { within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
-  checkRotation(caller, within, keyspace, rotated, parts.now());
+  checkRotation(caller, within, keyspace, await standingOf(parts.store, rotated, keyspace), parts.now());
   // Two keys that rotated each other at the same moment.
   const parent =
     rotated.parentKeyId === undefined ? undefined : await parts.store.getKey(rotated.parentKeyId);

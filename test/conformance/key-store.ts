@@ -12,6 +12,7 @@ import { filterCases } from './cases/filters.ts';
 import { insertCases } from './cases/inserts.ts';
 import { lifeCases } from './cases/life.ts';
 import { listingCases } from './cases/listing.ts';
+import { ownerCases } from './cases/owners.ts';
 import { pepperCases } from './cases/peppers.ts';
 import { usageCases } from './cases/usage.ts';
 import { valueCases } from './cases/values.ts';
@@ -52,6 +53,7 @@ export function keyStoreConformance(
     valueCases(fresh);
     listingCases(fresh);
     filterCases(fresh);
+    ownerCases(fresh);
     usageCases(fresh);
     pepperCases(fresh);
     eventCases(fresh);

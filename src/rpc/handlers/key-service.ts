@@ -15,6 +15,8 @@ import {
   type ListKeysRequest,
   ListKeysResponseSchema,
   RevokeKeyResponseSchema,
+  RevokeKeysRequestSchema,
+  RevokeKeysResponseSchema,
   RotateKeyResponseSchema,
   type UpdateKeyRequest,
   UpdateKeyResponseSchema,
@@ -24,6 +26,7 @@ import type { Parts } from '../../keys/parts.ts';
 import type { Expiry, KeyRequest } from '../../keys/plan.ts';
 import { getKey, type ListQuestion, listKeys, shown } from '../../keys/read.ts';
 import { revokeKey } from '../../keys/revoke.ts';
+import { revokeKeys } from '../../keys/revoke-keys.ts';
 import { rotateKey } from '../../keys/rotate.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
@@ -75,10 +78,10 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         if (bytes > MAX_PAGE_BYTES && response.keys.length > 0) break;
         response.keys.push(message);
       }
-      const last = listing.keys[response.keys.length - 1];
-      const more = listing.more || response.keys.length < listing.keys.length;
+      const cut = response.keys.length < listing.keys.length;
+      const next = cut ? listing.keys[response.keys.length - 1]?.key : listing.next;
       callOf(context).notes.count = response.keys.length;
-      if (more && last !== undefined) response.nextPageToken = listing.tokenAfter(last.key);
+      if (next !== undefined) response.nextPageToken = listing.tokenAfter(next);
       return response;
     },
 
@@ -117,6 +120,25 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       });
     },
 
+    async revokeKeys(request, context) {
+      refuseNotOffered(RevokeKeysRequestSchema, request);
+      const { count, sample, propagation } = await revokeKeys(parts, originOf(context), {
+        keyspace: request.keyspace,
+        owner: ownerOf(request.owner),
+        reason: request.reason,
+        dryRun: request.dryRun,
+        expectedCount: request.expectedCount,
+      });
+      Object.assign(callOf(context).notes, { keyspace: request.keyspace, count });
+      const shownKeys = await Promise.all(sample.map((key) => shown(parts, key)));
+      const now = parts.now();
+      return create(RevokeKeysResponseSchema, {
+        count,
+        sample: shownKeys.map((one) => keyMessage(one, now)),
+        ...optional('propagation', propagation && propagationMessage(propagation)),
+      });
+    },
+
     async revokeKey({ target, reason, includeDescendants }, context) {
       const wanted = target.case === 'secret' ? { secret: target.value } : { id: target.value ?? '' };
       const options = { reason, includeDescendants };
@@ -145,6 +167,7 @@ function keyRequest(request: CreateKeyRequest): KeyRequest {
     ...optional('owner', ownerOf(request.owner)),
     ...optional('project', request.project === '' ? undefined : request.project),
     permissions: request.permissions,
+    ...(request.inheritOwnerPermissions ? { inheritOwnerPermissions: true as const } : {}),
     metadata: request.metadata,
     allowedCidrs: request.allowedCidrs,
     ...optional('expiry', expiryOf(request.expiry)),
@@ -193,6 +216,10 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
   return {
     ...optional('name', masked('name', key.name)),
     ...optional('permissions', masked('permissions', key.permissions)),
+    ...optional(
+      'inheritOwnerPermissions',
+      masked('inherit_owner_permissions', key.inheritOwnerPermissions),
+    ),
     ...optional('metadata', masked('metadata', key.metadata)),
     ...optional('expireTime', masked('expire_time', key.expireTime ? timeOf(key.expireTime) : null)),
     ...optional('disabled', masked('disabled', key.disabled)),

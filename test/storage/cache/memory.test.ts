@@ -16,7 +16,7 @@ async function openCached(size = 1_000_000) {
   const inner = await openSqliteStore(':memory:');
   onTestFinished(() => inner.close());
   const gate = gated(inner);
-  return { ...gate, cached: new CachedKeyStore(gate.store, { secrets: size, keys: size }) };
+  return { ...gate, cached: new CachedKeyStore(gate.store, { secrets: size, keys: size, owners: size }) };
 }
 
 /** A stored key of revision 1 and its next version. */
