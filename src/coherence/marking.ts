@@ -108,7 +108,12 @@ export class Marking {
     let after: KeyPosition | undefined;
     do {
       if (this.#stopped) return;
-      const page = { filter: unmarked, limit: CHUNK, now: this.#now(), ...(after === undefined ? {} : { after }) };
+      const page = {
+        filter: unmarked,
+        limit: CHUNK,
+        now: this.#now(),
+        ...(after === undefined ? {} : { after }),
+      };
       const keys = (await this.#store.listKeys(page)).map(({ key }) => key);
       await Promise.all(
         keys.map((key) => {

@@ -74,7 +74,8 @@ function effectivePermissions(key: Key, owner: OwnerRecord | undefined): readonl
  */
 export function isBeyond(holder: StandingKey, key: StandingKey): boolean {
   return (
-    uncovered(holder.permissions, key.permissions).length > 0 || uncovered(widest(holder), widest(key)).length > 0
+    uncovered(holder.permissions, key.permissions).length > 0 ||
+    uncovered(widest(holder), widest(key)).length > 0
   );
 }
 

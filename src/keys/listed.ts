@@ -35,7 +35,10 @@ export async function asShown({ directory, readOwners }: View, keys: readonly Ke
 }
 
 /** Whether there may be keys whose generation has ended and whose record does not say so yet. */
-export async function mayBeUnmarked({ store, directory }: View, keyspaces?: readonly string[]): Promise<boolean> {
+export async function mayBeUnmarked(
+  { store, directory }: View,
+  keyspaces?: readonly string[],
+): Promise<boolean> {
   if ((keyspaces ?? directory.ids()).some((id) => directory.get(id)?.unmarked === true)) return true;
   return (await store.listUnmarkedOwners(1)).length > 0;
 }
@@ -53,7 +56,11 @@ export interface Stretch {
 export async function listShown(
   view: View,
   filter: KeyFilter,
-  { limit, after, now }: { readonly limit: number; readonly after: KeyPosition | undefined; readonly now: number },
+  {
+    limit,
+    after,
+    now,
+  }: { readonly limit: number; readonly after: KeyPosition | undefined; readonly now: number },
 ): Promise<Stretch> {
   const asked = await storeFilter(view, filter);
   const found: ListedKey[] = [];
@@ -62,7 +69,10 @@ export async function listShown(
     const size = scanned === 0 ? limit + 1 : CHUNK;
     const page = { filter: asked, limit: size, now, ...(position === undefined ? {} : { after: position }) };
     const listed = await view.store.listKeys(page);
-    const keys = await asShown(view, listed.map(({ key }) => key));
+    const keys = await asShown(
+      view,
+      listed.map(({ key }) => key),
+    );
     for (const [index, key] of keys.entries()) {
       if (filter.states?.includes(keyState(key, now)) === false) continue;
       if (found.length === limit) return { keys: found, next: found.at(-1)?.key };

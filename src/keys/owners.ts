@@ -153,7 +153,10 @@ export async function updateOwner(
   return changed;
 }
 
-function withChanges(record: OwnerRecord, { permissionBound, disabled, notBefore }: OwnerChanges): OwnerRecord {
+function withChanges(
+  record: OwnerRecord,
+  { permissionBound, disabled, notBefore }: OwnerChanges,
+): OwnerRecord {
   const next: { -readonly [P in keyof OwnerRecord]: OwnerRecord[P] } = { ...record };
   if (disabled !== undefined) next.disabled = disabled;
   if (permissionBound === null) delete next.permissionBound;

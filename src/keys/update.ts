@@ -96,8 +96,15 @@ function refuseMoreThanCaller(caller: Caller, before: Key, after: Key): void {
 }
 
 function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: number): Key {
-  const { expireTime, project, permissions, inheritOwnerPermissions, allowedCidrs, previousSecret, ...plain } =
-    changes;
+  const {
+    expireTime,
+    project,
+    permissions,
+    inheritOwnerPermissions,
+    allowedCidrs,
+    previousSecret,
+    ...plain
+  } = changes;
   const next: { -readonly [P in keyof Key]: Key[P] } = { ...key, ...plain };
   if (permissions !== undefined)
     next.permissions = checkPermissions(key.keyspace, permissions, 'key.permissions');

@@ -16,11 +16,7 @@ export function modelList(keys: readonly ModelKey[], filter: KeyFilter, now: num
     .map(({ id }) => id);
 }
 
-export function modelCount(
-  keys: readonly ModelKey[],
-  filter: KeyFilter,
-  now: number,
-): KeyCounts {
+export function modelCount(keys: readonly ModelKey[], filter: KeyFilter, now: number): KeyCounts {
   const passing = keys.filter((one) => passes(one, filter));
   return {
     total: passing.length,

@@ -4,8 +4,8 @@ import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import type { Caller } from '../../src/domain/caller.ts';
 import { denied, Failure, notFound } from '../../src/domain/failure.ts';
-import type { StandingKey } from '../../src/domain/standing.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
+import type { StandingKey } from '../../src/domain/standing.ts';
 import {
   AuthService,
   VerifyRequestSchema,

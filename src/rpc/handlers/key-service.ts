@@ -216,10 +216,7 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
   return {
     ...optional('name', masked('name', key.name)),
     ...optional('permissions', masked('permissions', key.permissions)),
-    ...optional(
-      'inheritOwnerPermissions',
-      masked('inherit_owner_permissions', key.inheritOwnerPermissions),
-    ),
+    ...optional('inheritOwnerPermissions', masked('inherit_owner_permissions', key.inheritOwnerPermissions)),
     ...optional('metadata', masked('metadata', key.metadata)),
     ...optional('expireTime', masked('expire_time', key.expireTime ? timeOf(key.expireTime) : null)),
     ...optional('disabled', masked('disabled', key.disabled)),

@@ -3,7 +3,10 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { OwnerRecord } from '../../domain/owner.ts';
-import { type OwnerRecord as OwnerRecordMessage, OwnerRecordSchema } from '../../gen/gatehouse/v1/owner_pb.js';
+import {
+  type OwnerRecord as OwnerRecordMessage,
+  OwnerRecordSchema,
+} from '../../gen/gatehouse/v1/owner_pb.js';
 import type { OwnerChanges } from '../../keys/owners.ts';
 import { timeField, timeOf } from './key-message.ts';
 
@@ -29,6 +32,8 @@ export function ownerChanges(message: OwnerRecordMessage, paths: readonly string
   return {
     ...(paths.includes('permission_bound') ? { permissionBound: permissionBound?.permissions ?? null } : {}),
     ...(paths.includes('disabled') ? { disabled } : {}),
-    ...(paths.includes('not_before') ? { notBefore: notBefore === undefined ? null : timeOf(notBefore) } : {}),
+    ...(paths.includes('not_before')
+      ? { notBefore: notBefore === undefined ? null : timeOf(notBefore) }
+      : {}),
   };
 }

@@ -160,7 +160,9 @@ export class MongoKeyStore implements KeyStore {
   }
 
   async finishMarking({ kind, id }: GenerationRecord, generation: number): Promise<void> {
-    const records = (kind === 'owner' ? this.#in.owners : this.#in.keyspaces) as Collection<GenerationDocument>;
+    const records = (
+      kind === 'owner' ? this.#in.owners : this.#in.keyspaces
+    ) as Collection<GenerationDocument>;
     await this.#database.within(DEADLINES.record, (limit) =>
       records.updateOne({ _id: id, unmarked: generation }, { $unset: { unmarked: true } }, limit),
     );
@@ -242,10 +244,7 @@ export class MongoKeyStore implements KeyStore {
     );
   }
 
-  async countKeys(
-    { states: _, ...filter }: KeyFilter,
-    now: number,
-  ): Promise<KeyCounts> {
+  async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
       const query = await this.#listingQuery(filter, now, maxTimeMS);
       if (!asksForUse(filter)) {

@@ -24,7 +24,9 @@ export function ownerPage(
     const start = keyspace === from ? behind : { kind: '', id: '' };
     const rest = limit - found.length;
     if (kind === undefined) {
-      found.push(...file.rows<GenerationRow>('listOwnersOfKeyspace', keyspace, start.kind, start.id, state, rest));
+      found.push(
+        ...file.rows<GenerationRow>('listOwnersOfKeyspace', keyspace, start.kind, start.id, state, rest),
+      );
     } else if (start.kind <= kind) {
       const id = start.kind === kind ? start.id : '';
       found.push(...file.rows<GenerationRow>('listOwnersOfKind', keyspace, kind, id, state, rest));

@@ -3,8 +3,8 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { HashAlgorithm } from '../../domain/digest.ts';
 import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
-import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Generations } from '../../domain/generation.ts';
+import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace } from '../../domain/keyspace.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
 import type { ListedKey } from '../key-store.ts';

@@ -12,7 +12,12 @@ export function ownerCases(open: OpenForCase<KeyStore>): void {
     test('a record is given back as it was, and an owner without one has none', async () => {
       const store = await open();
       const plain = await storeOwner(store);
-      const full = await storeOwner(store, { permissionBound: [], notBefore: T0 - 5, disabled: true, ...ENDED });
+      const full = await storeOwner(store, {
+        permissionBound: [],
+        notBefore: T0 - 5,
+        disabled: true,
+        ...ENDED,
+      });
       expect(await store.getOwner(plain.id)).toEqual(plain);
       expect(await store.getOwner(full.id)).toEqual(full);
       expect(await store.getOwner('acx/user:nobody')).toBeUndefined();
@@ -91,7 +96,8 @@ export function ownerCases(open: OpenForCase<KeyStore>): void {
       );
       for (const record of [...records].reverse()) await store.insertOwner(record);
       const ids = records.map(({ id }) => id);
-      const matching = (passes: (record: OwnerRecord) => boolean) => records.filter(passes).map(({ id }) => id);
+      const matching = (passes: (record: OwnerRecord) => boolean) =>
+        records.filter(passes).map(({ id }) => id);
       expect(await walked(store, {}, 100)).toEqual(ids);
       const filters: [OwnerFilter, (record: OwnerRecord) => boolean][] = [
         [{}, () => true],
