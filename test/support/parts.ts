@@ -27,7 +27,15 @@ export async function makeParts(
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
 ): Promise<Parts> {
-  const store = wrap(await openSqliteStore(':memory:'));
+  return partsOver(wrap(await openSqliteStore(':memory:')), onUnpublished, now);
+}
+
+/** The operations over a store that is there. */
+export async function partsOver(
+  store: KeyStore,
+  onUnpublished: (error: unknown) => void = fail,
+  now: () => number = Date.now,
+): Promise<Parts> {
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
