@@ -1,13 +1,15 @@
 /** 5,000 keys of one owner over MongoDB die by one write: of all records one moves one revision. */
 
 import { randomUUID } from 'node:crypto';
+import { MongoClient } from 'mongodb';
 import { describe, expect, inject, test } from 'vitest';
 import { sha256 } from '../../src/domain/digest.ts';
 import { mintToken } from '../../src/domain/token.ts';
 import { updateOwner } from '../../src/keys/owners.ts';
-import { revokeKeys } from '../../src/keys/revoke-keys.ts';
 import type { Parts } from '../../src/keys/parts.ts';
+import { revokeKeys } from '../../src/keys/revoke-keys.ts';
 import type { KeyPosition, KeyStore } from '../../src/storage/key-store.ts';
+import { keyDocument, secretDocument } from '../../src/storage/mongodb/documents.ts';
 import { openMongoStore } from '../../src/storage/mongodb/open.ts';
 import { sampleKey, sampleSecret } from '../conformance/samples.ts';
 import { dropDatabase, inDatabase } from '../support/mongodb.ts';
@@ -16,7 +18,7 @@ import { callBy, partsOver, ROOT_KEY } from '../support/parts.ts';
 
 const KEYS = 5000;
 const SAMPLED = 100;
-const AT_ONCE = 50;
+const CHUNK = 500;
 const LIMIT_MS = 1000;
 const FORMAT = { prefix: 'gate_', alphabet: 'base62', secretLength: 32, checksum: true } as const;
 const OWNER = { kind: 'user', id: 'alice' };
@@ -46,7 +48,7 @@ describe.skipIf(server === '')('5,000 keys of one owner', () => {
       const held = { ofOwner: () => marking.resolve(), ofKeyspace: () => undefined };
       const later = { ...parts, marking: held as unknown as typeof parts.marking };
       try {
-        const tokens = await fill(store);
+        const tokens = await fill(uri);
         const root = await callBy(parts, ROOT_KEY);
         expect(await statuses(parts, tokens)).toEqual(new Set(['valid']));
         const before = await revisions(store);
@@ -76,20 +78,25 @@ describe.skipIf(server === '')('5,000 keys of one owner', () => {
   );
 });
 
-/** Stores the keys. @returns tokens of some of them, from the first to the last. */
-async function fill(store: KeyStore): Promise<string[]> {
-  const tokens: string[] = [];
-  for (let from = 0; from < KEYS; from += AT_ONCE) {
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, (_, offset) => {
-        const token = mintToken(FORMAT);
-        if ((from + offset) % (KEYS / SAMPLED) === 0) tokens.push(token);
-        const key = sampleKey({ keyspace: 'default', owner: OWNER });
-        return store.insertKey(key, sampleSecret(key, { lookup: sha256(token) }));
-      }),
-    );
+/** Puts the keys where the store finds them. @returns tokens of some of them, from the first to the last. */
+async function fill(uri: string): Promise<string[]> {
+  const tokens = Array.from({ length: KEYS }, () => mintToken(FORMAT));
+  const keys = tokens.map(() => sampleKey({ keyspace: 'default', owner: OWNER }));
+  const secrets = keys.map((key, index) => sampleSecret(key, { lookup: sha256(tokens[index] ?? '') }));
+  const client = new MongoClient(uri);
+  try {
+    for (let from = 0; from < KEYS; from += CHUNK) {
+      const to = from + CHUNK;
+      await client
+        .db()
+        .collection<{ _id: string }>('secrets')
+        .insertMany(secrets.slice(from, to).map(secretDocument));
+      await client.db().collection<{ _id: string }>('keys').insertMany(keys.slice(from, to).map(keyDocument));
+    }
+  } finally {
+    await client.close();
   }
-  return tokens;
+  return tokens.filter((_token, index) => index % (KEYS / SAMPLED) === 0);
 }
 
 /** What a Verify says of each of the tokens. */
