@@ -53,11 +53,16 @@ export async function snapshotOf(
 export async function tallyOf(snapshot: Snapshot, { keyspaces, owner }: Scope, now: number): Promise<Tally> {
   const filter = { keyspaces, ...optional('owner', owner) };
   const live = { ...filter, states: NOT_REVOKED };
-  const { keys } = await listShown(snapshot, live, { limit: SAMPLE, after: undefined, now });
-  const sample = keys.map(({ key }) => key);
-  if (!snapshot.marked) return { count: await walked(snapshot, live, now), sample };
-  const { total, revoked } = await snapshot.store.countKeys(filter, now);
-  return { count: total - revoked, sample };
+  const [{ keys }, count] = await Promise.all([
+    listShown(snapshot, live, { limit: SAMPLE, after: undefined, now }),
+    snapshot.marked ? counted(snapshot, filter, now) : walked(snapshot, live, now),
+  ]);
+  return { count, sample: keys.map(({ key }) => key) };
+}
+
+async function counted({ store }: Snapshot, filter: KeyFilter, now: number): Promise<number> {
+  const { total, revoked } = await store.countKeys(filter, now);
+  return total - revoked;
 }
 
 /** One by one: the store counts by records alone. */
