@@ -1,7 +1,5 @@
 /** The audit trail: one event for each change, written inside the changed record and published after it. */
 
-import type { Owner } from './key.ts';
-
 export type EventAction =
   | 'key.create'
   | 'key.update'
@@ -22,7 +20,7 @@ export interface AuditEvent {
   readonly keyspace: string;
   readonly keyId?: string;
   /** Owner of the changed key, or the changed owner. */
-  readonly owner?: Owner;
+  readonly owner?: { readonly kind: string; readonly id: string };
   /** Revision that the change led to. */
   readonly revision: number;
   /** Id of the key that made the change, or `system`. */

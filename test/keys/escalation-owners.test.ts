@@ -82,6 +82,14 @@ describe('a self-service key', () => {
     },
   );
 
+  test('and who manages all keys get no secret of a key whose generation ended during the call', async () => {
+    const { parts, root, hooks, make, change } = await rig();
+    const { key } = await make({});
+    hooks.insertSecret = () => change({ notBefore: 5 });
+    await expect(rotateKey(parts, root, key.id, PLAIN)).rejects.toMatchObject({ reason: 'KEY_REVOKED' });
+    expect((await parts.store.getKey(key.id))?.generation).toBe(key.generation);
+  });
+
   test('hands on nothing that an emptied bound has taken, whatever it says of itself', async () => {
     const { parts, make, change } = await rig();
     const { origin } = await make({ permissions: ['*'] });
