@@ -35,6 +35,7 @@ export class Marking {
   readonly #onError: (error: unknown) => void;
   /** What is being marked here, by kind and id. */
   readonly #running = new Map<string, Promise<void>>();
+  #sweeping: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -76,7 +77,9 @@ export class Marking {
 
   /** Sweeps every second until stopped. */
   watch(): void {
-    this.#timer = setInterval(() => void this.sweep().catch(this.#onError), INTERVAL_MS);
+    this.#timer = setInterval(() => {
+      this.#sweeping = this.#sweeping.then(() => this.sweep()).catch(this.#onError);
+    }, INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -89,6 +92,7 @@ export class Marking {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
+    await this.#sweeping;
     await this.settled();
   }
 
