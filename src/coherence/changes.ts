@@ -6,8 +6,10 @@
 
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
-import type { Key, Secret } from '../domain/key.ts';
+import type { Key, Owner, Secret } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
+import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
 
@@ -38,6 +40,13 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
 }
 
+type Changeable = ChangeableRecord & {
+  readonly updateTime: number;
+  /** Absent: it is a keyspace. */
+  readonly keyspace?: string;
+  readonly owner?: Owner;
+};
+
 // Only other processes can win here, and of n of them each round has one winner.
 const MAX_ATTEMPTS = 8;
 
@@ -57,7 +66,7 @@ export class Changes {
 
   /** Adds a key. @returns false where its id or its secret's lookup is taken. */
   async addKey(key: Key, secret: Secret, actor: Actor): Promise<boolean> {
-    const event = this.#event('key.create', key, actor, []);
+    const event = this.#event('key.create', { kind: 'key', record: key }, actor, []);
     const added = await this.#store.insertKey({ ...key, pending: [event] }, secret);
     if (added) await this.#publish({ kind: 'key', id: key.id });
     return added;
@@ -65,7 +74,7 @@ export class Changes {
 
   /** Adds a keyspace. @returns false where its id is taken. */
   async addKeyspace(keyspace: Keyspace, actor: Actor): Promise<boolean> {
-    const event = this.#event('keyspace.create', keyspace, actor, []);
+    const event = this.#event('keyspace.create', { kind: 'keyspace', record: keyspace }, actor, []);
     const added = await this.#store.insertKeyspace({ ...keyspace, pending: [event] });
     if (added) await this.#publish({ kind: 'keyspace', id: keyspace.id });
     return added;
@@ -108,6 +117,30 @@ export class Changes {
   }
 
   /**
+   * Changes an owner's record, and makes it where there is none; as changeKey.
+   *
+   * @param edit is given a blank record, at revision 0, where there is none.
+   * @param options.expectedRevision 0: only where there is no record.
+   */
+  async changeOwner(
+    keyspace: string,
+    owner: Owner,
+    edit: Edit<OwnerRecord>,
+    options: ChangeOptions<OwnerRecord>,
+  ): Promise<Changed<OwnerRecord>> {
+    const id = ownerId(keyspace, owner);
+    const changed = await this.#change(
+      { kind: 'owner', id },
+      async () => (await this.#store.getOwner(id)) ?? blankOwner(keyspace, owner, this.#now()),
+      (next) => (next.revision === 1 ? this.#store.insertOwner(next) : this.#store.replaceOwner(next)),
+      edit,
+      options,
+    );
+    if (changed === undefined) throw new Error('an owner without a record has a blank one');
+    return changed;
+  }
+
+  /**
    * One change of a record at a time: else a flood of small changes by the holder of a key could keep its revocation
    * from ever winning the compare-and-set.
    */
@@ -122,7 +155,7 @@ export class Changes {
     }
   }
 
-  async #change<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+  async #change<R extends Changeable>(
     target: UnpublishedRecord,
     read: () => Promise<R | undefined>,
     replace: (next: R) => Promise<boolean>,
@@ -141,7 +174,7 @@ export class Changes {
         const edited = edit(before);
         if (edited === before) return { record: before, propagation: this.#propagation() };
 
-        const next = this.#nextVersion(before, edited, options);
+        const next = this.#nextVersion(target.kind, before, edited, options);
         if (await replace(next)) {
           await this.#publish(target);
           return { record: next, propagation: this.#propagation() };
@@ -151,7 +184,8 @@ export class Changes {
     });
   }
 
-  #nextVersion<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+  #nextVersion<R extends Changeable>(
+    kind: UnpublishedRecord['kind'],
     before: R,
     edited: R,
     { action, actor, changedFields }: ChangeOptions<R>,
@@ -161,13 +195,13 @@ export class Changes {
       revision: before.revision + 1,
       updateTime: Math.max(this.#now(), before.updateTime),
     };
-    const event = this.#event(action, next, actor, changedFields(before, edited));
+    const event = this.#event(action, { kind, record: next }, actor, changedFields(before, edited));
     return { ...next, pending: [...before.pending, event] };
   }
 
   #event(
     action: EventAction,
-    record: ChangeableRecord & { readonly keyspace?: string },
+    { kind, record }: { readonly kind: UnpublishedRecord['kind']; readonly record: Changeable },
     actor: Actor,
     changedFields: readonly string[],
   ): AuditEvent {
@@ -178,9 +212,9 @@ export class Changes {
       revision: record.revision,
       actor: actor.id,
       changedFields,
-      ...(record.keyspace === undefined
-        ? { keyspace: record.id }
-        : { keyspace: record.keyspace, keyId: record.id }),
+      keyspace: record.keyspace ?? record.id,
+      ...(kind === 'key' ? { keyId: record.id } : {}),
+      ...optional('owner', record.owner),
       ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
       ...(actor.requestId === undefined ? {} : { requestId: actor.requestId }),
     };

@@ -18,6 +18,8 @@ export interface Key extends ChangeableRecord {
   /** The one project that the key is for; absent: any. */
   readonly project?: string;
   readonly permissions: readonly string[];
+  /** Set: `permissions` is empty, and the key has what its owner's bound lists at each moment (no bound: nothing). */
+  readonly inheritOwnerPermissions?: true;
   readonly metadata: Readonly<Record<string, string>>;
   /** Canonical networks that the end client must come from; empty: any. */
   readonly allowedCidrs: readonly string[];
@@ -33,6 +35,10 @@ export interface Key extends ChangeableRecord {
   readonly expireTime?: number;
   readonly revokeTime?: number;
   readonly revokeReason?: string;
+  /** Generation of its owner's record that it was made in (see generation.ts); absent: 0. */
+  readonly ownerGeneration?: number;
+  /** Generation of its keyspace that it was made in; absent: 0. */
+  readonly keyspaceGeneration?: number;
   /** The generation of secret that the key accepts. */
   readonly generation: string;
   /** The secret that the last rotation replaced, until its overlap has passed. */

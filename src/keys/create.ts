@@ -4,9 +4,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { actorOf, type CallOrigin, type Reach, reaches } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { notFound } from '../domain/failure.ts';
+import { generationOf } from '../domain/generation.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
 import { mintToken, randomText } from '../domain/token.ts';
+import { ownerRecordOf } from '../verification/standing.ts';
 import { judgedAgain, rightsChanged } from './judged-again.ts';
 import { type Parts, reachKeyspace } from './parts.ts';
 import { type KeyPlan, type KeyRequest, planKey } from './plan.ts';
@@ -48,10 +51,11 @@ export async function createKey(
 
   const plan = planKey(origin.caller, keyspace, request, parts.now());
   const claim = await once?.claim(newKeyId());
-  const created = await mintKey(parts, origin, keyspace, plan, claim?.keyId);
+  const generations = await generationsOf(parts, keyspace, plan);
+  const created = await mintKey(parts, origin, keyspace, { ...plan, ...generations }, claim?.keyId);
   if (created.token === undefined) return replayed(within, created.key);
   try {
-    await planAgain(parts, origin, keyspaceId, request, plan);
+    await planAgain(parts, origin, keyspaceId, request, plan, generations);
   } catch (error) {
     await revokeOutright(
       parts,
@@ -77,7 +81,7 @@ async function mintKey(
   parts: Parts,
   origin: CallOrigin,
   keyspace: Keyspace,
-  plan: KeyPlan,
+  plan: KeyPlan & KeyGenerations,
   id: string | undefined,
 ): Promise<CreatedKey> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -101,7 +105,7 @@ export async function addKeyFor(
   { secrets, changes }: Pick<Parts, 'secrets' | 'changes'>,
   keyspace: Keyspace,
   token: string,
-  plan: KeyPlan,
+  plan: KeyPlan & KeyGenerations,
   actor: Actor,
   identity: KeyIdentity = { id: newKeyId(), generation: newGeneration() },
 ): Promise<Key | undefined> {
@@ -109,6 +113,24 @@ export async function addKeyFor(
   const sealed = await secrets.seal(keyspace, token);
   const secret = { ...sealed, keyspace: keyspace.id, keyId: key.id, generation: key.generation };
   return (await changes.addKey(key, secret, actor)) ? key : undefined;
+}
+
+type KeyGenerations = Pick<Key, 'ownerGeneration' | 'keyspaceGeneration'>;
+
+/**
+ * The generations that a key is made in. As they are before it is written: where one ends meanwhile, the key is dead the
+ * moment it is there.
+ */
+async function generationsOf(
+  { store }: Parts,
+  keyspace: Keyspace,
+  plan: Pick<KeyPlan, 'owner'>,
+): Promise<KeyGenerations> {
+  const owner = await ownerRecordOf(store, keyspace.id, plan);
+  return {
+    ...optional('ownerGeneration', generationOf(owner) || undefined),
+    ...optional('keyspaceGeneration', generationOf(keyspace) || undefined),
+  };
 }
 
 type KeyIdentity = Pick<Key, 'id' | 'generation'>;
@@ -125,7 +147,7 @@ export function newGeneration(): string {
 function newKey(
   keyspace: Keyspace,
   token: string,
-  plan: KeyPlan,
+  plan: KeyPlan & KeyGenerations,
   createdBy: string,
   { id, generation }: KeyIdentity,
 ): Key {
@@ -153,7 +175,10 @@ async function planAgain(
   keyspaceId: string,
   request: KeyRequest,
   plan: KeyPlan,
+  generations: KeyGenerations,
 ): Promise<void> {
   const { caller, keyspace } = await judgedAgain(parts, origin, keyspaceId);
-  if (!isDeepStrictEqual(planKey(caller, keyspace, request, plan.createTime), plan)) throw rightsChanged();
+  const again = planKey(caller, keyspace, request, plan.createTime);
+  const generationsNow = await generationsOf(parts, keyspace, again);
+  if (!isDeepStrictEqual([again, generationsNow], [plan, generations])) throw rightsChanged();
 }

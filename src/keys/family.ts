@@ -1,6 +1,7 @@
 /** Keys and the keys that they made, or rotated last, by self-service. */
 
 import { isExpired, type Key } from '../domain/key.ts';
+import { asShown, viewOf } from './listed.ts';
 import type { Parts } from './parts.ts';
 
 const PAGE = 500;
@@ -65,15 +66,27 @@ export async function liveDescendants(
   mayShow: (key: Key) => boolean,
 ): Promise<LiveDescendants> {
   const now = parts.now();
+  const view = viewOf(parts.store, await parts.verifier.directory(true));
   let newest: Key[] = [];
   let size = 0;
-  for await (const key of descendantsOf(parts, id)) {
-    if (key.revokeTime !== undefined || isExpired(key, now)) continue;
-    size++;
-    if (mayShow(key)) newest.push(key);
-    if (newest.length >= 2 * limit) newest = newestOf(newest, limit);
+  for await (const recorded of inChunks(descendantsOf(parts, id), PAGE)) {
+    const keys = await asShown(view, recorded);
+    const live = keys.filter((key) => key.revokeTime === undefined && !isExpired(key, now));
+    size += live.length;
+    newest = newestOf([...newest, ...live.filter(mayShow)], limit);
   }
   return { keys: newestOf(newest, limit), size };
+}
+
+async function* inChunks<T>(items: AsyncIterable<T>, size: number): AsyncIterable<T[]> {
+  let chunk: T[] = [];
+  for await (const item of items) {
+    chunk.push(item);
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 function newestOf(keys: readonly Key[], limit: number): Key[] {

@@ -9,6 +9,7 @@ import { secretAge } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { judge } from '../domain/verdict.ts';
+import { standingOf } from '../verification/standing.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -25,8 +26,10 @@ export async function judgedAgain(
 ): Promise<{ readonly caller: Caller; readonly keyspace: Keyspace }> {
   const now = parts.now();
   const directory = await parts.verifier.directory(true);
-  const key = await parts.store.getKey(before.key.id);
+  const stored = await parts.store.getKey(before.key.id);
   const own = directory.get(before.keyspace.id);
+  const key =
+    stored === undefined || own === undefined ? undefined : await standingOf(parts.store, stored, own);
   const keyspace = directory.get(keyspaceId);
   const demands = { permissions: [], ...optional('clientIp', clientIp) };
   const alive =

@@ -3,7 +3,8 @@
 import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
 import { type Key, sameOwner, secretUsageId, type Usage } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
-import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import type { KeyCounts, KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import { asShown, listShown, viewOf } from './listed.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
@@ -19,18 +20,19 @@ export async function getKey(parts: Parts, caller: Caller, id: string): Promise<
   return shown(parts, key);
 }
 
-/** A key with its usage. */
-export async function shown(parts: Pick<Parts, 'store'>, key: Key): Promise<ShownKey> {
-  const [only] = await shownAll(parts, [key]);
+/** A key as it is recorded, but revoked where its generation has ended, with its usage. */
+export async function shown(parts: Pick<Parts, 'store' | 'verifier'>, record: Key): Promise<ShownKey> {
+  const [only] = await shownAll(parts, [record]);
   if (only === undefined) throw new Error('the key is gone');
   return only;
 }
 
-/** Keys with their usage, in their order. */
+/** As `shown`, each of the keys, in their order. */
 export async function shownAll(
-  { store }: Pick<Parts, 'store'>,
-  keys: readonly Key[],
+  { store, verifier }: Pick<Parts, 'store' | 'verifier'>,
+  records: readonly Key[],
 ): Promise<readonly ShownKey[]> {
+  const keys = await asShown(viewOf(store, await verifier.directory(true)), records);
   const previous = keys.flatMap((key) => previousUsageId(key) ?? []);
   const usage = await store.readUsage([...keys.map(({ id }) => id), ...previous]);
   return keys.map((key) => withPrevious({ key, usage: usage.get(key.id) }, usage));
@@ -60,10 +62,10 @@ export interface ListQuestion {
 
 export interface KeyListing {
   readonly keys: readonly ShownKey[];
-  /** Whether keys follow after these. */
-  readonly more: boolean;
+  /** Where the listing goes on behind these; undefined: nothing is left. */
+  readonly next: KeyPosition | undefined;
   /** Both without regard to `states`; absent unless asked for. */
-  readonly totals: { readonly total: number; readonly active: number } | undefined;
+  readonly totals: Pick<KeyCounts, 'total' | 'active'> | undefined;
   /** The moment at which states were judged. */
   readonly now: number;
   /** The token of the page that begins after a key of this one. */
@@ -87,21 +89,21 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
   if (filter === undefined) {
     return {
       keys: [],
-      more: false,
+      next: undefined,
       totals: question.withTotals ? { total: 0, active: 0 } : undefined,
       now,
       tokenAfter,
     };
   }
 
-  const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
-  const keys = await parts.store.listKeys(page);
+  const view = viewOf(parts.store, await parts.verifier.directory(true));
+  const { keys, next } = await listShown(view, filter, { limit: question.pageSize, after, now });
   const previous = keys.flatMap(({ key }) => previousUsageId(key) ?? []);
   const previousUsage = await parts.store.readUsage(previous);
   const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
   return {
-    keys: keys.slice(0, question.pageSize).map((listed) => withPrevious(listed, previousUsage)),
-    more: keys.length > question.pageSize,
+    keys: keys.map((listed) => withPrevious(listed, previousUsage)),
+    next,
     totals,
     now,
     tokenAfter,

@@ -1,13 +1,16 @@
 /** Revoking keys. */
 
 import type { Changed } from '../coherence/changes.ts';
+import { markRevoked } from '../coherence/marking.ts';
 import { actorOf, type CallOrigin, holdsMore, type Reach, reach, reaches } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { denied, notFound } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { generationEnd } from '../domain/standing.ts';
 import { bareToken } from '../domain/token.ts';
 import { judge } from '../domain/verdict.ts';
+import { ownerRecordOf } from '../verification/standing.ts';
 import { descendantsOf, type LiveDescendants, liveDescendants } from './family.ts';
 import { gone, type Parts, reachKey } from './parts.ts';
 
@@ -93,13 +96,19 @@ async function opened(parts: Parts, { caller }: CallOrigin, secret: string): Pro
   return { id: key.id, within: works ? reach(match, 'keys:revoke', keyspace) : undefined, family: works };
 }
 
-/** Revokes without asking who may. */
+/** Revokes without asking who may. A key whose generation has ended is revoked already, and is only marked as such. */
 export async function revokeOutright(
   parts: Parts,
   id: string,
   actor: Actor,
   reason: string,
 ): Promise<Changed<Key>> {
+  const key = await parts.store.getKey(id);
+  const keyspace = key && (await parts.verifier.directory(true)).get(key.keyspace);
+  if (key === undefined || keyspace === undefined) throw gone(id);
+  const end = generationEnd(key, keyspace, await ownerRecordOf(parts.store, keyspace.id, key));
+  if (end !== undefined) await markRevoked(parts.changes, id, end);
+
   const revoked = await parts.changes.changeKey(
     id,
     (key) =>

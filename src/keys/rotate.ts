@@ -7,13 +7,15 @@ import { denied, Failure } from '../domain/failure.ts';
 import { isExpired, type Key, type Usage } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
-import { RESERVED_KEYSPACE, uncovered } from '../domain/permissions.ts';
+import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import type { RequestRecord } from '../domain/request.ts';
+import { isBeyond, type StandingKey, standing } from '../domain/standing.ts';
 import { mintToken } from '../domain/token.ts';
+import { ownerRecordOf } from '../verification/standing.ts';
 import { newGeneration } from './create.ts';
 import { isAncestor } from './family.ts';
 import { judgedAgain, rightsChanged } from './judged-again.ts';
-import { gone, type Parts, reachKey } from './parts.ts';
+import { gone, type Parts, type ReachedKey, reachKey } from './parts.ts';
 import { repeatable } from './repeat.ts';
 
 export interface RotateOptions {
@@ -51,7 +53,8 @@ export async function rotateKey(
 ): Promise<RotatedKey> {
   // The key before the note: then a rotation under this request_id that the note does not tell of is one that the key
   // shows, or comes later, and that one the write below does not get past.
-  const { key: before, keyspace, within } = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  const target = await reachKey(parts, origin.caller, 'keys:rotate', id);
+  const { key: before, keyspace, within } = target;
   const { overlap, expectedRevision, requestId } = options;
   const once =
     requestId === ''
@@ -60,11 +63,10 @@ export async function rotateKey(
   const known = await once?.known();
   if (known !== undefined && wasDone(known, before)) return replayed(parts, before);
 
-  checkRotation(origin.caller, within, keyspace, before, parts.now());
+  checkRotation(origin.caller, within, keyspace, target.standing, parts.now());
   // Read now: once the key is rotated, nothing must keep its new secret from the caller.
   const usage = (await parts.store.readUsage([id])).get(id);
   const request = await once?.claim(id);
-  const target = { before, keyspace, within };
   const minted = await mintSecret(parts, keyspace, before);
   const written = await writeRotation(parts, origin, target, options, { ...minted, request });
   if (written.token === undefined) return written;
@@ -86,12 +88,6 @@ function replayed(parts: Parts, key: Key): RotatedKey {
   return { record: key, propagation: parts.changes.settled(), token: undefined };
 }
 
-interface Target {
-  readonly before: Key;
-  readonly keyspace: Keyspace;
-  readonly within: Reach;
-}
-
 interface NewSecret {
   readonly token: string;
   readonly generation: string;
@@ -102,10 +98,11 @@ interface NewSecret {
 async function writeRotation(
   parts: Parts,
   origin: CallOrigin,
-  { before, keyspace, within }: Target,
+  { key: before, keyspace, within }: ReachedKey,
   { overlap, expectedRevision }: RotateOptions,
   { token, generation, request }: NewSecret,
 ): Promise<RotatedKey> {
+  const owner = await ownerRecordOf(parts.store, keyspace.id, before);
   const parentKeyId = await parentAfter(parts, origin.caller, within, before);
   // The key is about to forget the request that gave it the secret of now.
   if (before.rotationRequest !== undefined) await parts.store.finishRequest(before.rotationRequest);
@@ -113,7 +110,7 @@ async function writeRotation(
     // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
     if (key.generation !== before.generation) throw revisionMismatch('another rotation of the key was first');
     const now = parts.now();
-    checkRotation(origin.caller, within, keyspace, key, now);
+    checkRotation(origin.caller, within, keyspace, standing(key, keyspace, owner), now);
     const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
     const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
     return {
@@ -150,7 +147,13 @@ async function doneMeanwhile({ store }: Parts, request: RequestRecord): Promise<
 }
 
 /** Whether the caller may be given a secret of the key, and the key can still work. @throws Failure. */
-function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: Key, now: number): void {
+function checkRotation(
+  caller: Caller,
+  within: Reach,
+  keyspace: Keyspace,
+  key: StandingKey,
+  now: number,
+): void {
   if (key.revokeTime !== undefined) {
     throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
   }
@@ -163,9 +166,9 @@ function checkRotation(caller: Caller, within: Reach, keyspace: Keyspace, key: K
   if (more) throw denied('HOLDS_MORE_THAN_CALLER', 'the key holds more than the calling key');
 }
 
-function isBeyondHolder(caller: Caller, keyspace: Keyspace, key: Key): boolean {
+function isBeyondHolder(caller: Caller, keyspace: Keyspace, key: StandingKey): boolean {
   return (
-    uncovered(caller.key.permissions, key.permissions).length > 0 ||
+    isBeyond(caller.key, key) ||
     !networksWithin(caller.key.allowedCidrs, key.allowedCidrs) ||
     (!keyspace.selfServiceMayOutlive && outlives(key.expireTime, caller.key.expireTime))
   );
@@ -204,8 +207,8 @@ async function mintSecret(
 /** Key, caller, policies and family as they are now. */
 async function checkAgain(parts: Parts, origin: CallOrigin, before: Key, rotated: Key): Promise<void> {
   const { caller, keyspace } = await judgedAgain(parts, origin, rotated.keyspace, rotated.generation);
-  const { key, within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
-  checkRotation(caller, within, keyspace, key, parts.now());
+  const { standing: now, within } = await reachKey(parts, caller, 'keys:rotate', rotated.id);
+  checkRotation(caller, within, keyspace, now, parts.now());
   if (rotated.parentKeyId === undefined || rotated.parentKeyId === before.parentKeyId) return;
   // Two keys that rotated each other at the same moment.
   const parent = await parts.store.getKey(rotated.parentKeyId);

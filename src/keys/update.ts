@@ -8,12 +8,14 @@ import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { gone, type Parts, reachKey } from './parts.ts';
-import { checkExpireTime, checkNetworks, checkPermissions } from './plan.ts';
+import { checkExpireTime, checkInheriting, checkNetworks, checkPermissions } from './plan.ts';
 
 /** The fields to change. An absent one stays; `null` takes the value away. */
 export interface KeyChanges {
   readonly name?: string;
   readonly permissions?: readonly string[];
+  /** true takes the key's own permissions away; false leaves it with none until it is given some. */
+  readonly inheritOwnerPermissions?: boolean;
   readonly metadata?: Readonly<Record<string, string>>;
   /** Milliseconds since 1970; null: never expires. */
   readonly expireTime?: number | null;
@@ -28,6 +30,7 @@ export interface KeyChanges {
 const FIELD_NAMES: Readonly<Record<keyof KeyChanges, string>> = {
   name: 'name',
   permissions: 'permissions',
+  inheritOwnerPermissions: 'inherit_owner_permissions',
   metadata: 'metadata',
   expireTime: 'expire_time',
   disabled: 'disabled',
@@ -49,12 +52,14 @@ export async function updateKey(
   changes: KeyChanges,
   expectedRevision: number | undefined,
 ): Promise<Changed<Key>> {
-  const { keyspace, within } = await reachKey(parts, origin.caller, 'keys:update', id);
+  const { standing, keyspace, within } = await reachKey(parts, origin.caller, 'keys:update', id);
   if (within.scope === 'owner') refuseBeyondName(changes);
 
   const updated = await parts.changes.changeKey(
     id,
     (key) => {
+      // What has ended stays so: a generation only grows, and a key's own never changes.
+      refuseRevoked(key.revokeTime ?? standing.revokeTime);
       const next = applyChanges(key, keyspace, changes, parts.now());
       refuseMoreThanCaller(origin.caller, key, next);
       return isDeepStrictEqual(next, key) ? key : next;
@@ -68,6 +73,12 @@ export async function updateKey(
   );
   if (updated === undefined) throw gone(id);
   return updated;
+}
+
+function refuseRevoked(revokeTime: number | undefined): void {
+  if (revokeTime !== undefined) {
+    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
+  }
 }
 
 function refuseBeyondName(changes: KeyChanges): void {
@@ -85,13 +96,19 @@ function refuseMoreThanCaller(caller: Caller, before: Key, after: Key): void {
 }
 
 function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: number): Key {
-  if (key.revokeTime !== undefined) {
-    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
-  }
-  const { expireTime, project, permissions, allowedCidrs, previousSecret, ...plain } = changes;
+  const {
+    expireTime,
+    project,
+    permissions,
+    inheritOwnerPermissions,
+    allowedCidrs,
+    previousSecret,
+    ...plain
+  } = changes;
   const next: { -readonly [P in keyof Key]: Key[P] } = { ...key, ...plain };
   if (permissions !== undefined)
     next.permissions = checkPermissions(key.keyspace, permissions, 'key.permissions');
+  setInheriting(next, inheritOwnerPermissions, permissions);
   if (allowedCidrs !== undefined) next.allowedCidrs = checkNetworks(allowedCidrs, 'key.allowed_cidrs');
   if (project === null) delete next.project;
   else if (project !== undefined) next.project = project;
@@ -101,6 +118,19 @@ function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: nu
     else next.expireTime = expireTime;
   }
   return previousSecret === undefined ? next : withOverlapUntil(next, previousSecret, now);
+}
+
+/** @param named the permissions that the same change names. */
+function setInheriting(
+  key: { -readonly [P in keyof Key]: Key[P] },
+  inherits: boolean | undefined,
+  named: readonly string[] | undefined,
+): void {
+  if (inherits === false) delete key.inheritOwnerPermissions;
+  else if (inherits === true) key.inheritOwnerPermissions = true;
+  if (key.inheritOwnerPermissions !== true) return;
+  checkInheriting(key.keyspace, key.owner, named ?? [], 'key.');
+  key.permissions = [];
 }
 
 function withOverlapUntil({ previous, ...key }: Key, end: number | null, now: number): Key {

@@ -7,7 +7,7 @@
  * - Atomic: one record is changed as a whole or not at all; there are no changes over several records.
  * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`. It never answers "not there" when it
  *   could not look. A write that was rejected may have been done all the same.
- * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`) is answered or rejected within 500 ms, other
+ * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`, `getOwner`) is answered or rejected within 500 ms, other
  *   calls within a second for each record that they change, lists and counts within five seconds.
  * - Fresh: a read that starts after a write was acknowledged, by whichever process, sees it.
  * - Records are given and taken as plain values; changing one after the call changes nothing stored.
@@ -16,6 +16,7 @@
 import type { AuditEvent } from '../domain/event.ts';
 import type { Key, KeyState, Owner, Secret, Usage } from '../domain/key.ts';
 import type { Keyspace, Registry } from '../domain/keyspace.ts';
+import type { OwnerRecord } from '../domain/owner.ts';
 import type { RequestName, RequestRecord } from '../domain/request.ts';
 
 /** Which keys to list. Fields that are absent do not filter, an empty list finds nothing; time bounds are [after, before) in milliseconds. */
@@ -69,7 +70,28 @@ export interface UsageIncrement {
 }
 
 /** A record that still carries events which were not published. */
-export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace'; readonly id: string };
+export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace' | 'owner'; readonly id: string };
+
+/** A record with generations (see domain/generation.ts). */
+export type GenerationRecord = { readonly kind: 'keyspace' | 'owner'; readonly id: string };
+
+/** Which owners to list. Fields that are absent do not filter, an empty list finds nothing. */
+export interface OwnerFilter {
+  /** Only owners of these keyspaces. */
+  readonly keyspaces?: readonly string[];
+  readonly kind?: string;
+  readonly disabled?: boolean;
+}
+
+/** A place in a listing of owners: the one after which it goes on. */
+export type OwnerPosition = Pick<OwnerRecord, 'keyspace' | 'owner'>;
+
+/** How many keys there are. */
+export interface KeyCounts {
+  readonly total: number;
+  readonly active: number;
+  readonly revoked: number;
+}
 
 export interface KeyStore {
   /** The registry; one exists from the store's first opening, at revision 1, with a random `macKey`. */
@@ -122,6 +144,33 @@ export interface KeyStore {
    */
   replaceKey(next: Key): Promise<boolean>;
 
+  /** The record of an owner, by its `ownerId`; undefined where there is none. */
+  getOwner(id: string): Promise<OwnerRecord | undefined>;
+
+  /** Those of the owners that have a record, by their ids. */
+  readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>>;
+
+  /**
+   * Adds an owner's record.
+   * @returns false where one with its id exists; nothing is changed then.
+   */
+  insertOwner(owner: OwnerRecord): Promise<boolean>;
+
+  /**
+   * Compare-and-set: writes the owner's record, `pending` as given, if its stored revision is still `next.revision - 1`.
+   * @returns whether it was written. Of several writers of one revision exactly one wins.
+   */
+  replaceOwner(next: OwnerRecord): Promise<boolean>;
+
+  /** Owners that pass the filter, by keyspace, kind and id, each compared byte by byte, behind `after`. */
+  listOwners(filter: OwnerFilter, after: OwnerPosition | undefined, limit: number): Promise<OwnerRecord[]>;
+
+  /** Owners whose record is `unmarked`, at most `limit`. */
+  listUnmarkedOwners(limit: number): Promise<OwnerRecord[]>;
+
+  /** Takes `unmarked` off, where the record's generation is still this one. Its revision stays. */
+  finishMarking(record: GenerationRecord, generation: number): Promise<void>;
+
   /**
    * Keys that pass the filter, newest first: by `createTime`, then by `id`, both falling. Walking on with the last key
    * of each page as `after` meets each key that existed at the walk's start, and passes the filter, exactly once,
@@ -144,8 +193,11 @@ export interface KeyStore {
   /** Forgets the request, where what is noted under its id has its expireTime. Else nothing happens. */
   releaseRequest(request: RequestName): Promise<void>;
 
-  /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
-  countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;
+  /**
+   * How many keys pass the filter without regard to `states`, and how many of them are active and revoked at `now`, going
+   * by the keys' records alone.
+   */
+  countKeys(filter: KeyFilter, now: number): Promise<KeyCounts>;
 
   /** The ids of all peppers that a stored secret was hashed under, whatever became of its key. */
   listPeppers(): Promise<string[]>;

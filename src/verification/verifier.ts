@@ -1,7 +1,8 @@
-/** Verify: token -> keyspace -> secret -> key -> verdict -> usage. */
+/** Verify: token -> keyspace -> secret -> key -> owner -> verdict -> usage. */
 
 import { type Key, type SecretAge, secretAge, secretUsageId } from '../domain/key.ts';
 import { accepts, type Keyspace, KeyspaceDirectory } from '../domain/keyspace.ts';
+import type { StandingKey } from '../domain/standing.ts';
 import { bareToken } from '../domain/token.ts';
 import {
   type Check,
@@ -14,6 +15,7 @@ import {
 } from '../domain/verdict.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import type { Secrets } from './secrets.ts';
+import { standingOf } from './standing.ts';
 import type { UsageRecorder } from './usage.ts';
 
 export interface VerifyQuestion {
@@ -34,7 +36,7 @@ export interface VerifyAnswer {
   readonly message: string;
   readonly missingPermissions: readonly string[];
   /** Set whenever the secret matched, whatever the status. */
-  readonly key: Key | undefined;
+  readonly key: StandingKey | undefined;
   /** Which of the key's secrets it was. */
   readonly secretAge: SecretAge | undefined;
   /** That of the token's prefix, where the caller may verify in it. */
@@ -45,7 +47,7 @@ export interface VerifyAnswer {
 
 /** A key whose secret matched a token. */
 interface Match {
-  readonly key: Key;
+  readonly key: StandingKey;
   readonly keyspace: Keyspace;
   /** The generation of the secret that matched. */
   readonly generation: string;
@@ -203,6 +205,7 @@ export class Verifier {
     const key = secret === undefined ? undefined : await store.getKey(secret.keyId);
     if (key === undefined || secret === undefined) return undefined;
     const { generation } = secret;
-    return secretAge(key, generation, this.#now()) === undefined ? undefined : { key, generation };
+    if (secretAge(key, generation, this.#now()) === undefined) return undefined;
+    return { key: await standingOf(store, key, keyspace), generation };
   }
 }

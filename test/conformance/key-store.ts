@@ -13,6 +13,7 @@ import { filterCases } from './cases/filters.ts';
 import { insertCases } from './cases/inserts.ts';
 import { lifeCases } from './cases/life.ts';
 import { listingCases } from './cases/listing.ts';
+import { ownerCases } from './cases/owners.ts';
 import { pepperCases } from './cases/peppers.ts';
 import { requestCases } from './cases/requests.ts';
 import { secretCases } from './cases/secrets.ts';
@@ -58,6 +59,7 @@ export function keyStoreConformance(
     valueCases(fresh);
     listingCases(fresh);
     filterCases(fresh);
+    ownerCases(fresh);
     usageCases(fresh);
     pepperCases(fresh);
     eventCases(fresh);

@@ -3,6 +3,7 @@
 import type { AuditEvent } from '../../src/domain/event.ts';
 import type { Key, Secret } from '../../src/domain/key.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
+import { type OwnerRecord, ownerId } from '../../src/domain/owner.ts';
 import type { RequestRecord } from '../../src/domain/request.ts';
 import type { KeyStore, ListedKey } from '../../src/storage/key-store.ts';
 
@@ -63,6 +64,23 @@ export function sampleKeyspace(fields: Partial<Keyspace> = {}): Keyspace {
     keyDefaults: { metadata: { team: 'one' }, permissions: ['docs:read'] },
     selfServiceCallers: ['key'],
     selfServiceMayOutlive: false,
+    createTime: T0,
+    updateTime: T0,
+    revision: 1,
+    pending: [],
+    ...fields,
+  };
+}
+
+/** An owner's record; its id is that of its keyspace and owner. */
+export function sampleOwner({ keyspace = 'acx', owner, ...fields }: Partial<OwnerRecord> = {}): OwnerRecord {
+  const whose = owner ?? { kind: 'user', id: unique('owner') };
+  return {
+    id: ownerId(keyspace, whose),
+    keyspace,
+    owner: whose,
+    disabled: false,
+    generation: 0,
     createTime: T0,
     updateTime: T0,
     revision: 1,

@@ -1,6 +1,7 @@
 /** The operations over a real store in memory, without servers: for tests that stand between two steps of one call. */
 
 import { Changes } from '../../src/coherence/changes.ts';
+import { Marking } from '../../src/coherence/marking.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
@@ -26,13 +27,23 @@ export async function makeParts(
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
 ): Promise<Parts> {
-  const store = wrap(await openSqliteStore(':memory:'));
+  return partsOver(wrap(await openSqliteStore(':memory:')), onUnpublished, now);
+}
+
+/** The operations over a store that is there. */
+export async function partsOver(
+  store: KeyStore,
+  onUnpublished: (error: unknown) => void = fail,
+  now: () => number = Date.now,
+): Promise<Parts> {
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
+  const changes = new Changes(store, now, onUnpublished);
   const parts: Parts = {
     store,
-    changes: new Changes(store, now, onUnpublished),
+    changes,
+    marking: new Marking({ store, changes, now, onError: fail }),
     secrets,
     usage,
     verifier,

@@ -27,7 +27,7 @@ interface Rig {
 async function rig(): Promise<Rig> {
   const calls: string[] = [];
   const parts = await makeParts((store) => counted(store, calls));
-  const cache = new CachedKeyStore(parts.store, { secrets: 100_000, keys: 100_000 });
+  const cache = new CachedKeyStore(parts.store, { secrets: 100_000, keys: 100_000, owners: 100_000 });
   const secrets = new Secrets([]);
   const verifier = new Verifier({
     cached: cache,

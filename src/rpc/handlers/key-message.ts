@@ -39,6 +39,7 @@ export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: 
     ...(key.owner === undefined ? {} : { owner: ownerMessage(key.owner) }),
     project: key.project ?? '',
     permissions: [...key.permissions],
+    inheritOwnerPermissions: key.inheritOwnerPermissions ?? false,
     metadata: { ...key.metadata },
     state: STATES[state],
     disabled: key.disabled,

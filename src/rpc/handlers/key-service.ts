@@ -15,6 +15,8 @@ import {
   type ListKeysRequest,
   ListKeysResponseSchema,
   RevokeKeyResponseSchema,
+  RevokeKeysRequestSchema,
+  RevokeKeysResponseSchema,
   RotateKeyResponseSchema,
   type UpdateKeyRequest,
   UpdateKeyResponseSchema,
@@ -24,6 +26,7 @@ import type { Parts } from '../../keys/parts.ts';
 import type { Expiry, KeyRequest } from '../../keys/plan.ts';
 import { getKey, type ListQuestion, listKeys, type ShownKey, shown, shownAll } from '../../keys/read.ts';
 import { revokeKey } from '../../keys/revoke.ts';
+import { revokeKeys } from '../../keys/revoke-keys.ts';
 import { rotateKey } from '../../keys/rotate.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
@@ -69,10 +72,10 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         ...optional('activeSize', active),
       });
       response.keys.push(...fittingMessages(listing.keys, listing.now));
-      const last = listing.keys[response.keys.length - 1];
-      const more = listing.more || response.keys.length < listing.keys.length;
+      const cut = response.keys.length < listing.keys.length;
+      const next = cut ? listing.keys[response.keys.length - 1]?.key : listing.next;
       callOf(context).notes.count = response.keys.length;
-      if (more && last !== undefined) response.nextPageToken = listing.tokenAfter(last.key);
+      if (next !== undefined) response.nextPageToken = listing.tokenAfter(next);
       return response;
     },
 
@@ -111,6 +114,24 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         secret: token ?? '',
         replayed: token === undefined,
         propagation: propagationMessage(propagation),
+      });
+    },
+
+    async revokeKeys(request, context) {
+      refuseNotOffered(RevokeKeysRequestSchema, request);
+      const { count, sample, propagation } = await revokeKeys(parts, originOf(context), {
+        keyspace: request.keyspace,
+        owner: ownerOf(request.owner),
+        reason: request.reason,
+        dryRun: request.dryRun,
+        expectedCount: request.expectedCount,
+      });
+      Object.assign(callOf(context).notes, { keyspace: request.keyspace, count });
+      const keys = await shownAll(parts, sample);
+      return create(RevokeKeysResponseSchema, {
+        count,
+        sample: fittingMessages(keys, parts.now()),
+        ...optional('propagation', propagation && propagationMessage(propagation)),
       });
     },
 
@@ -160,6 +181,7 @@ function keyRequest(request: CreateKeyRequest): KeyRequest {
     ...optional('owner', ownerOf(request.owner)),
     ...optional('project', request.project === '' ? undefined : request.project),
     permissions: request.permissions,
+    ...(request.inheritOwnerPermissions ? { inheritOwnerPermissions: true as const } : {}),
     metadata: request.metadata,
     allowedCidrs: request.allowedCidrs,
     ...optional('expiry', expiryOf(request.expiry)),
@@ -208,6 +230,7 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
   return {
     ...optional('name', masked('name', key.name)),
     ...optional('permissions', masked('permissions', key.permissions)),
+    ...optional('inheritOwnerPermissions', masked('inherit_owner_permissions', key.inheritOwnerPermissions)),
     ...optional('metadata', masked('metadata', key.metadata)),
     ...optional('expireTime', masked('expire_time', key.expireTime ? timeOf(key.expireTime) : null)),
     ...optional('disabled', masked('disabled', key.disabled)),

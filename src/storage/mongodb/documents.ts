@@ -7,9 +7,11 @@
  */
 
 import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import type { Generations } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
 import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
 
@@ -25,6 +27,19 @@ export interface RecordDocument extends Identified {
   readonly pending?: string;
   /** Milliseconds since 1970: the record's update time. */
   readonly unpublished?: number;
+}
+
+/** A record with generations. */
+export interface GenerationDocument extends RecordDocument {
+  /** The generation whose dead keys may not be marked yet; absent where all are. Apart from the record, as `pending` is. */
+  readonly unmarked?: number;
+}
+
+export interface OwnerDocument extends GenerationDocument {
+  readonly keyspace: string;
+  readonly owner_kind: string;
+  readonly owner_id: string;
+  readonly disabled: boolean;
 }
 
 export interface KeyDocument extends RecordDocument {
@@ -114,8 +129,28 @@ export function keyDocument(key: Key): KeyDocument {
   };
 }
 
-export function keyspaceDocument(keyspace: Keyspace): RecordDocument {
-  return recordDocument(keyspace);
+function generationDocument({
+  unmarked,
+  ...record
+}: ChangeableRecord & Generations & { readonly updateTime: number }): GenerationDocument {
+  return {
+    ...recordDocument(record),
+    ...optional('unmarked', unmarked === undefined ? undefined : (record.generation ?? 0)),
+  };
+}
+
+export function keyspaceDocument(keyspace: Keyspace): GenerationDocument {
+  return generationDocument(keyspace);
+}
+
+export function ownerDocument(record: OwnerRecord): OwnerDocument {
+  return {
+    ...generationDocument(record),
+    keyspace: record.keyspace,
+    owner_kind: record.owner.kind,
+    owner_id: record.owner.id,
+    disabled: record.disabled,
+  };
 }
 
 function recordOf({ record, pending }: Pick<RecordDocument, 'record' | 'pending'>): object {
@@ -126,8 +161,16 @@ export function keyOf(document: Pick<RecordDocument, 'record' | 'pending'>): Key
   return recordOf(document) as Key;
 }
 
-export function keyspaceOf(document: Pick<RecordDocument, 'record' | 'pending'>): Keyspace {
-  return recordOf(document) as Keyspace;
+function generationRecordOf(document: GenerationDocument): object {
+  return { ...recordOf(document), ...(document.unmarked === undefined ? {} : { unmarked: true }) };
+}
+
+export function keyspaceOf(document: GenerationDocument): Keyspace {
+  return generationRecordOf(document) as Keyspace;
+}
+
+export function ownerOf(document: GenerationDocument): OwnerRecord {
+  return generationRecordOf(document) as OwnerRecord;
 }
 
 export function pendingOf(pending: string | undefined): readonly AuditEvent[] {

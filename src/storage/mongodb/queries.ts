@@ -5,9 +5,9 @@
  */
 
 import type { Document, Sort } from 'mongodb';
-import type { KeyFilter, UnpublishedRecord } from '../key-store.ts';
-import type { Collections } from './schema.ts';
-import { NEWEST_FIRST } from './schema.ts';
+import type { KeyFilter, OwnerFilter, OwnerPosition, UnpublishedRecord } from '../key-store.ts';
+import { ownerFilter } from './listing.ts';
+import { BY_PLACE, type Collections, NEWEST_FIRST } from './schema.ts';
 
 export interface Query {
   readonly collection: keyof Collections;
@@ -20,7 +20,7 @@ export const QUERIES = {
   // All of them are asked for, and they are few.
   keyspaces: (): Query => ({ collection: 'keyspaces', index: '_id_', filter: {}, sort: { _id: 1 } }),
 
-  unpublished: (collection: 'keys' | 'keyspaces', before: number): Query => ({
+  unpublished: (collection: 'keys' | 'keyspaces' | 'owners', before: number): Query => ({
     collection,
     index: 'unpublished',
     filter: { unpublished: { $lt: before } },
@@ -32,6 +32,20 @@ export const QUERIES = {
     index: 'by_parent',
     filter: { parent_key_id: parentKeyId, _id: { $gt: after } },
     sort: { _id: 1 },
+  }),
+
+  owners: (filter: OwnerFilter, after: OwnerPosition | undefined): Query => ({
+    collection: 'owners',
+    index: 'by_place',
+    filter: ownerFilter(filter, after),
+    sort: BY_PLACE,
+  }),
+
+  unmarkedOwners: (): Query => ({
+    collection: 'owners',
+    index: 'unmarked',
+    filter: { unmarked: { $gt: 0 } },
+    sort: { unmarked: 1 },
   }),
 
   secretsUnder: (pepperId: string): Query => ({

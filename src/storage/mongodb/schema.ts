@@ -5,9 +5,10 @@ import type { Collection, CreateIndexesOptions, Db, IndexSpecification } from 'm
 import { StoreUnusable } from '../unusable.ts';
 import {
   type EventDocument,
+  type GenerationDocument,
   type KeyDocument,
   type MetaDocument,
-  type RecordDocument,
+  type OwnerDocument,
   type RequestDocument,
   registryDocument,
   type SecretDocument,
@@ -21,7 +22,8 @@ export const SCHEMA_VERSION = 1;
 /** Every document is found by its `_id`, so all but `meta` may be sharded by hashed `_id`. */
 export interface Collections {
   readonly meta: Collection<MetaDocument>;
-  readonly keyspaces: Collection<RecordDocument>;
+  readonly keyspaces: Collection<GenerationDocument>;
+  readonly owners: Collection<OwnerDocument>;
   readonly keys: Collection<KeyDocument>;
   readonly secrets: Collection<SecretDocument>;
   readonly usage: Collection<UsageDocument>;
@@ -31,6 +33,9 @@ export interface Collections {
 
 /** In the order of listings, so that no page needs sorting and each begins where the last one ended. */
 export const NEWEST_FIRST = { create_time: -1, _id: -1 } as const;
+
+/** In the order of listings of owners. */
+export const BY_PLACE = { keyspace: 1, owner_kind: 1, owner_id: 1 } as const;
 
 interface Index {
   readonly name: string;
@@ -44,6 +49,11 @@ const UNPUBLISHED: Index = { name: 'unpublished', key: { unpublished: 1 }, optio
 export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] } = {
   meta: [],
   keyspaces: [UNPUBLISHED],
+  owners: [
+    { name: 'by_place', key: BY_PLACE },
+    { name: 'unmarked', key: { unmarked: 1 }, options: { sparse: true } },
+    UNPUBLISHED,
+  ],
   keys: [
     { name: 'by_time', key: NEWEST_FIRST },
     { name: 'by_keyspace', key: { keyspace: 1, ...NEWEST_FIRST } },
@@ -64,6 +74,7 @@ export function collectionsOf(database: Db): Collections {
   return {
     meta: database.collection('meta'),
     keyspaces: database.collection('keyspaces'),
+    owners: database.collection('owners'),
     keys: database.collection('keys'),
     secrets: database.collection('secrets'),
     usage: database.collection('usage'),

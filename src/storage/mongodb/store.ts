@@ -13,13 +13,18 @@ import type { AuditEvent } from '../../domain/event.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
 import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
+  GenerationRecord,
+  KeyCounts,
   KeyFilter,
   KeyPage,
   KeyPosition,
   KeyStore,
   ListedKey,
+  OwnerFilter,
+  OwnerPosition,
   UnpublishedRecord,
   UsageIncrement,
 } from '../key-store.ts';
@@ -28,11 +33,15 @@ import {
   type EventDocument,
   eventDocument,
   eventOf,
+  type GenerationDocument,
   type KeyDocument,
   keyDocument,
   keyOf,
   keyspaceDocument,
   keyspaceOf,
+  type OwnerDocument,
+  ownerDocument,
+  ownerOf,
   pendingOf,
   type RecordDocument,
   registryDocument,
@@ -46,7 +55,7 @@ import {
   usageOf,
 } from './documents.ts';
 import { isDuplicate, isOnlyDuplicates } from './errors.ts';
-import { isActive, keyFilter } from './listing.ts';
+import { IS_REVOKED, isActive, keyFilter } from './listing.ts';
 import { listingQuery, needsKeyspaces, QUERIES, type Query } from './queries.ts';
 import type { Collections } from './schema.ts';
 
@@ -58,6 +67,12 @@ const USAGE_CHUNK = 250;
 const BATCHES_KEPT = 32;
 /** Only other processes that change the record make a further attempt necessary. */
 const MAX_ATTEMPTS = 8;
+
+const UNPUBLISHED_KINDS = [
+  ['key', 'keys'],
+  ['keyspace', 'keyspaces'],
+  ['owner', 'owners'],
+] as const;
 
 /** Made by `openMongoStore`. */
 export class MongoKeyStore implements KeyStore {
@@ -82,7 +97,7 @@ export class MongoKeyStore implements KeyStore {
   async listKeyspaces(): Promise<readonly Keyspace[]> {
     const documents = await this.#database.within(DEADLINES.verify, (limit) =>
       // In one batch: what follows would not be read linearizably.
-      this.#find<RecordDocument>(QUERIES.keyspaces(), {
+      this.#find<GenerationDocument>(QUERIES.keyspaces(), {
         ...this.#database.fresh,
         ...limit,
         batchSize: 100_000,
@@ -97,6 +112,60 @@ export class MongoKeyStore implements KeyStore {
 
   replaceKeyspace(next: Keyspace): Promise<boolean> {
     return this.#replace('keyspaces', keyspaceDocument(next), next.revision);
+  }
+
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+      this.#in.owners.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : ownerOf(document);
+  }
+
+  async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
+    if (ids.length === 0) return new Map();
+    const documents = await this.#database.within(DEADLINES.list, (limit) =>
+      // In one batch, as in listKeyspaces.
+      this.#in.owners
+        .find({ _id: { $in: [...new Set(ids)] } }, { ...this.#database.fresh, ...limit, batchSize: 100_000 })
+        .toArray(),
+    );
+    return new Map(documents.map((document) => [document._id, ownerOf(document)]));
+  }
+
+  insertOwner(owner: OwnerRecord): Promise<boolean> {
+    return this.#insert('owners', ownerDocument(owner));
+  }
+
+  replaceOwner(next: OwnerRecord): Promise<boolean> {
+    return this.#replace('owners', ownerDocument(next), next.revision);
+  }
+
+  async listOwners(
+    filter: OwnerFilter,
+    after: OwnerPosition | undefined,
+    limit: number,
+  ): Promise<OwnerRecord[]> {
+    return this.#owners(QUERIES.owners(filter, after), limit);
+  }
+
+  async listUnmarkedOwners(limit: number): Promise<OwnerRecord[]> {
+    return this.#owners(QUERIES.unmarkedOwners(), limit);
+  }
+
+  async #owners(query: Query, limit: number): Promise<OwnerRecord[]> {
+    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+      this.#find<OwnerDocument>(query, { limit, maxTimeMS }).toArray(),
+    );
+    return documents.map(ownerOf);
+  }
+
+  async finishMarking({ kind, id }: GenerationRecord, generation: number): Promise<void> {
+    const records = (
+      kind === 'owner' ? this.#in.owners : this.#in.keyspaces
+    ) as Collection<GenerationDocument>;
+    await this.#database.within(DEADLINES.record, (limit) =>
+      records.updateOne({ _id: id, unmarked: generation }, { $unset: { unmarked: true } }, limit),
+    );
   }
 
   async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -175,25 +244,27 @@ export class MongoKeyStore implements KeyStore {
     );
   }
 
-  async countKeys(
-    { states: _, ...filter }: KeyFilter,
-    now: number,
-  ): Promise<{ total: number; active: number }> {
+  async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
       const query = await this.#listingQuery(filter, now, maxTimeMS);
       if (!asksForUse(filter)) {
-        const sums = { total: { $sum: 1 }, active: { $sum: { $cond: [isActive(now), 1, 0] } } };
+        const sums = {
+          total: { $sum: 1 },
+          active: { $sum: { $cond: [isActive(now), 1, 0] } },
+          revoked: { $sum: { $cond: [IS_REVOKED, 1, 0] } },
+        };
         const steps = [{ $match: query.filter }, { $group: { _id: null, ...sums } }];
         const [sum] = await this.#in.keys.aggregate(steps, { hint: query.index, maxTimeMS }).toArray();
-        return { total: sum?.total ?? 0, active: sum?.active ?? 0 };
+        return { total: sum?.total ?? 0, active: sum?.active ?? 0, revoked: sum?.revoked ?? 0 };
       }
-      const counts = { total: 0, active: 0 };
+      const counts = { total: 0, active: 0, revoked: 0 };
       for await (const { key } of this.#listed(query, filter, {
         limit: Number.MAX_SAFE_INTEGER,
         maxTimeMS,
       })) {
         counts.total++;
-        if (keyState(key, now) === 'active') counts.active++;
+        const state = keyState(key, now);
+        if (state === 'active' || state === 'revoked') counts[state]++;
       }
       return counts;
     });
@@ -269,25 +340,24 @@ export class MongoKeyStore implements KeyStore {
   async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
     const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
       Promise.all(
-        (['keys', 'keyspaces'] as const).map((collection) =>
+        UNPUBLISHED_KINDS.map(([, collection]) =>
           this.#find<RecordDocument>(QUERIES.unpublished(collection, before), { limit, maxTimeMS })
             .project<Pick<RecordDocument, '_id' | 'unpublished'>>({ unpublished: 1 })
             .toArray(),
         ),
       ),
     );
-    const [keys = [], keyspaces = []] = found;
-    return [
-      ...keys.map(({ _id, unpublished = 0 }) => ({ kind: 'key' as const, id: _id, unpublished })),
-      ...keyspaces.map(({ _id, unpublished = 0 }) => ({ kind: 'keyspace' as const, id: _id, unpublished })),
-    ]
+    return UNPUBLISHED_KINDS.flatMap(
+      ([kind], index) =>
+        found[index]?.map(({ _id, unpublished = 0 }) => ({ kind, id: _id, unpublished })) ?? [],
+    )
       .sort((one, other) => one.unpublished - other.unpublished)
       .slice(0, limit)
       .map(({ kind, id }) => ({ kind, id }));
   }
 
   async publishEvents(record: UnpublishedRecord): Promise<void> {
-    const records = record.kind === 'key' ? this.#in.keys : this.#in.keyspaces;
+    const records = this.#in[`${record.kind}s`];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const done = await this.#database.within(DEADLINES.record, async (limit) => {
         const stored = await (records as Collection<RecordDocument>).findOne(

@@ -3,8 +3,10 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { HashAlgorithm } from '../../domain/digest.ts';
 import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import type { Generations } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
 import type { ListedKey } from '../key-store.ts';
 
 type Row = Record<string, SQLInputValue>;
@@ -14,6 +16,12 @@ export interface RecordRow {
   readonly record: string;
   /** NULL where nothing waits, so that the index of unpublished records holds only those with something to do. */
   readonly pending: string | null;
+}
+
+/** The columns that a record with generations is read from. */
+export interface GenerationRow extends RecordRow {
+  /** The generation whose dead keys may not be marked yet. */
+  readonly unmarked: number | null;
 }
 
 export interface ListedRow extends RecordRow {
@@ -66,8 +74,30 @@ export function keyColumns(key: Key): Row {
   };
 }
 
+/** Columns of a record with generations. */
+function generationColumns({
+  unmarked,
+  ...record
+}: ChangeableRecord & Generations & { readonly updateTime: number }): Row {
+  return {
+    ...recordColumns(record),
+    update_time: record.updateTime,
+    unmarked: unmarked === undefined ? null : (record.generation ?? 0),
+  };
+}
+
 export function keyspaceColumns(keyspace: Keyspace): Row {
-  return { ...recordColumns(keyspace), update_time: keyspace.updateTime };
+  return generationColumns(keyspace);
+}
+
+export function ownerColumns(record: OwnerRecord): Row {
+  return {
+    ...generationColumns(record),
+    keyspace: record.keyspace,
+    owner_kind: record.owner.kind,
+    owner_id: record.owner.id,
+    disabled: record.disabled ? 1 : 0,
+  };
 }
 
 export function secretColumns(secret: Secret): Row {
@@ -90,8 +120,16 @@ export function keyOf(row: RecordRow): Key {
   return recordOf(row) as Key;
 }
 
-export function keyspaceOf(row: RecordRow): Keyspace {
-  return recordOf(row) as Keyspace;
+function generationRecordOf(row: GenerationRow): object {
+  return { ...recordOf(row), ...(row.unmarked === null ? {} : { unmarked: true }) };
+}
+
+export function keyspaceOf(row: GenerationRow): Keyspace {
+  return generationRecordOf(row) as Keyspace;
+}
+
+export function ownerOf(row: GenerationRow): OwnerRecord {
+  return generationRecordOf(row) as OwnerRecord;
 }
 
 export function pendingOf(pending: string | null): readonly AuditEvent[] {

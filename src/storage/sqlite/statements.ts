@@ -24,8 +24,27 @@ const KEY_COLUMNS = [
   'pending',
 ] as const;
 
-const KEY_VALUES = KEY_COLUMNS.map((column) => `:${column}`).join(', ');
-const KEY_CHANGES = KEY_COLUMNS.filter((column) => column !== 'id').map((column) => `${column} = :${column}`);
+const OWNER_COLUMNS = [
+  'id',
+  'revision',
+  'update_time',
+  'keyspace',
+  'owner_kind',
+  'owner_id',
+  'disabled',
+  'unmarked',
+  'record',
+  'pending',
+] as const;
+
+function named(columns: readonly string[]): string {
+  return columns.map((column) => `:${column}`).join(', ');
+}
+
+function changesOf(columns: readonly string[]): string {
+  const changed = columns.filter((column) => column !== 'id');
+  return changed.map((column) => `${column} = :${column}`).join(', ');
+}
 
 interface Statement {
   readonly sql: string;
@@ -42,17 +61,64 @@ export const STATEMENTS = {
     plan: ['SEARCH registry USING INTEGER PRIMARY KEY (rowid=?)'],
   },
   // The one wanted scan: all keyspaces are asked for, and they are few.
-  listKeyspaces: { sql: 'SELECT record, pending FROM keyspaces ORDER BY id', plan: ['SCAN keyspaces'] },
+  listKeyspaces: {
+    sql: 'SELECT record, pending, unmarked FROM keyspaces ORDER BY id',
+    plan: ['SCAN keyspaces'],
+  },
   insertKeyspace: {
-    sql: `INSERT INTO keyspaces (id, revision, update_time, record, pending)
-      VALUES (:id, :revision, :update_time, :record, :pending) ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO keyspaces (id, revision, update_time, unmarked, record, pending)
+      VALUES (:id, :revision, :update_time, :unmarked, :record, :pending) ON CONFLICT DO NOTHING`,
     plan: [],
   },
   replaceKeyspace: {
     sql: `UPDATE keyspaces
-      SET revision = :revision, update_time = :update_time, record = :record, pending = :pending
+      SET revision = :revision, update_time = :update_time, unmarked = :unmarked, record = :record, pending = :pending
       WHERE id = :id AND revision = :revision - 1`,
     plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  markedKeyspace: {
+    sql: 'UPDATE keyspaces SET unmarked = NULL WHERE id = ? AND unmarked = ?',
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  getOwner: {
+    sql: 'SELECT record, pending, unmarked FROM owners WHERE id = ?',
+    plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
+  },
+  insertOwner: {
+    sql: `INSERT INTO owners (${OWNER_COLUMNS.join(', ')}) VALUES (${named(OWNER_COLUMNS)}) ON CONFLICT DO NOTHING`,
+    plan: [],
+  },
+  replaceOwner: {
+    sql: `UPDATE owners SET ${changesOf(OWNER_COLUMNS)} WHERE id = :id AND revision = :revision - 1`,
+    plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
+  },
+  // `disabled` of -1 asks for both.
+  listOwners: {
+    sql: `SELECT record, pending, unmarked FROM owners INDEXED BY owners_by_place
+      WHERE (keyspace, owner_kind, owner_id) > (?, ?, ?) AND ? IN ('', owner_kind) AND ? IN (-1, disabled)
+      ORDER BY keyspace, owner_kind, owner_id LIMIT ?`,
+    plan: ['SEARCH owners USING INDEX owners_by_place ((keyspace,owner_kind,owner_id)>(?,?,?))'],
+  },
+  listOwnersOfKeyspace: {
+    sql: `SELECT record, pending, unmarked FROM owners INDEXED BY owners_by_place
+      WHERE keyspace = ? AND (owner_kind, owner_id) > (?, ?) AND ? IN (-1, disabled)
+      ORDER BY owner_kind, owner_id LIMIT ?`,
+    plan: ['SEARCH owners USING INDEX owners_by_place (keyspace=? AND (owner_kind,owner_id)>(?,?))'],
+  },
+  listOwnersOfKind: {
+    sql: `SELECT record, pending, unmarked FROM owners INDEXED BY owners_by_place
+      WHERE keyspace = ? AND owner_kind = ? AND owner_id > ? AND ? IN (-1, disabled)
+      ORDER BY owner_id LIMIT ?`,
+    plan: ['SEARCH owners USING INDEX owners_by_place (keyspace=? AND owner_kind=? AND owner_id>?)'],
+  },
+  listUnmarkedOwners: {
+    sql: `SELECT record, pending, unmarked FROM owners INDEXED BY owners_unmarked
+      WHERE unmarked IS NOT NULL ORDER BY id LIMIT ?`,
+    plan: ['SCAN owners USING INDEX owners_unmarked'],
+  },
+  markedOwner: {
+    sql: 'UPDATE owners SET unmarked = NULL WHERE id = ? AND unmarked = ?',
+    plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
   },
   findSecret: {
     sql: `SELECT keyspace, lookup, key_id, generation, algorithm, pepper_id, hash FROM secrets
@@ -64,7 +130,7 @@ export const STATEMENTS = {
     plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
   },
   insertKey: {
-    sql: `INSERT INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${KEY_VALUES}) ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${named(KEY_COLUMNS)}) ON CONFLICT DO NOTHING`,
     plan: [],
   },
   insertSecret: {
@@ -73,7 +139,7 @@ export const STATEMENTS = {
     plan: [],
   },
   replaceKey: {
-    sql: `UPDATE keys SET ${KEY_CHANGES.join(', ')} WHERE id = :id AND revision = :revision - 1`,
+    sql: `UPDATE keys SET ${changesOf(KEY_COLUMNS)} WHERE id = :id AND revision = :revision - 1`,
     plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
   },
   listChildren: {
@@ -164,13 +230,20 @@ export const STATEMENTS = {
       UNION ALL
       SELECT 'keyspace', id, update_time FROM keyspaces INDEXED BY keyspaces_unpublished
         WHERE pending IS NOT NULL AND update_time < ?
+      UNION ALL
+      SELECT 'owner', id, update_time FROM owners INDEXED BY owners_unpublished
+        WHERE pending IS NOT NULL AND update_time < ?
       ORDER BY update_time, id LIMIT ?`,
     plan: [
+      'MERGE (UNION ALL)',
+      'LEFT',
       'MERGE (UNION ALL)',
       'LEFT',
       'SEARCH keys USING INDEX keys_unpublished (update_time<?)',
       'RIGHT',
       'SEARCH keyspaces USING INDEX keyspaces_unpublished (update_time<?)',
+      'RIGHT',
+      'SEARCH owners USING INDEX owners_unpublished (update_time<?)',
     ],
   },
   keyPending: {
@@ -180,6 +253,14 @@ export const STATEMENTS = {
   keyspacePending: {
     sql: 'SELECT pending FROM keyspaces WHERE id = ?',
     plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
+  },
+  ownerPending: {
+    sql: 'SELECT pending FROM owners WHERE id = ?',
+    plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
+  },
+  clearOwnerPending: {
+    sql: 'UPDATE owners SET pending = NULL WHERE id = ?',
+    plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
   },
   clearKeyPending: {
     sql: 'UPDATE keys SET pending = NULL WHERE id = ?',

@@ -8,30 +8,45 @@
 import type { AuditEvent } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
 import { REQUEST_TTL, type RequestName, type RequestRecord } from '../../domain/request.ts';
 import type {
+  GenerationRecord,
+  KeyCounts,
   KeyFilter,
   KeyPage,
   KeyStore,
   ListedKey,
+  OwnerFilter,
+  OwnerPosition,
   UnpublishedRecord,
   UsageIncrement,
 } from '../key-store.ts';
 import type { Connection } from './connection.ts';
 import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
+import { ownerPage } from './owners.ts';
 import {
+  type GenerationRow,
   keyColumns,
   keyOf,
   keyspaceColumns,
   keyspaceOf,
   type ListedRow,
   listedKeyOf,
+  ownerColumns,
+  ownerOf,
   pendingOf,
   type RecordRow,
   type SecretRow,
   secretColumns,
   secretOf,
 } from './records.ts';
+
+const CLEAR_PENDING = {
+  key: 'clearKeyPending',
+  keyspace: 'clearKeyspacePending',
+  owner: 'clearOwnerPending',
+} as const;
 
 /** Made by `openSqliteStore`. */
 export class SqliteKeyStore implements KeyStore {
@@ -55,7 +70,7 @@ export class SqliteKeyStore implements KeyStore {
   }
 
   async listKeyspaces(): Promise<readonly Keyspace[]> {
-    return this.#file.reading(() => this.#file.rows<RecordRow>('listKeyspaces').map(keyspaceOf));
+    return this.#file.reading(() => this.#file.rows<GenerationRow>('listKeyspaces').map(keyspaceOf));
   }
 
   async insertKeyspace(keyspace: Keyspace): Promise<boolean> {
@@ -64,6 +79,49 @@ export class SqliteKeyStore implements KeyStore {
 
   async replaceKeyspace(next: Keyspace): Promise<boolean> {
     return this.#file.writing(() => this.#file.runNamed('replaceKeyspace', keyspaceColumns(next)));
+  }
+
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    return this.#file.reading(() => this.#owner(id));
+  }
+
+  #owner(id: string): OwnerRecord | undefined {
+    const row = this.#file.first<GenerationRow>('getOwner', id);
+    return row === undefined ? undefined : ownerOf(row);
+  }
+
+  async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
+    return this.#file.reading(() => {
+      const owners = ids.map((id) => this.#owner(id)).filter((owner) => owner !== undefined);
+      return new Map(owners.map((owner) => [owner.id, owner]));
+    });
+  }
+
+  async insertOwner(owner: OwnerRecord): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('insertOwner', ownerColumns(owner)));
+  }
+
+  async replaceOwner(next: OwnerRecord): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('replaceOwner', ownerColumns(next)));
+  }
+
+  async listOwners(
+    filter: OwnerFilter,
+    after: OwnerPosition | undefined,
+    limit: number,
+  ): Promise<OwnerRecord[]> {
+    return this.#file.reading(() => ownerPage(this.#file, filter, after, limit).map(ownerOf));
+  }
+
+  async listUnmarkedOwners(limit: number): Promise<OwnerRecord[]> {
+    return this.#file.reading(() => this.#file.rows<GenerationRow>('listUnmarkedOwners', limit).map(ownerOf));
+  }
+
+  async finishMarking({ kind, id }: GenerationRecord, generation: number): Promise<void> {
+    // Marked again by the next sweep where it is lost: there is nothing to mark then.
+    await this.#file.writingUnsynced(() =>
+      this.#file.run(kind === 'owner' ? 'markedOwner' : 'markedKeyspace', id, generation),
+    );
   }
 
   async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -136,14 +194,15 @@ export class SqliteKeyStore implements KeyStore {
     await this.#file.writing(() => this.#file.run('releaseRequest', id, expireTime));
   }
 
-  async countKeys(filter: KeyFilter, now: number): Promise<{ total: number; active: number }> {
+  async countKeys(filter: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#file.reading(() => {
       const counts = this.#perKeyspace(filter).flatMap((one) =>
-        this.#file.query<{ total: number; active: number }>(countQuery(one, now)),
+        this.#file.query<KeyCounts>(countQuery(one, now)),
       );
       return {
         total: counts.reduce((sum, { total }) => sum + total, 0),
         active: counts.reduce((sum, { active }) => sum + active, 0),
+        revoked: counts.reduce((sum, { revoked }) => sum + revoked, 0),
       };
     });
   }
@@ -170,7 +229,7 @@ export class SqliteKeyStore implements KeyStore {
 
   async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
     return this.#file.reading(() => {
-      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', before, before, limit);
+      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', before, before, before, limit);
       return rows.map(({ kind, id }) => ({ kind, id }));
     });
   }
@@ -178,16 +237,13 @@ export class SqliteKeyStore implements KeyStore {
   async publishEvents({ kind, id }: UnpublishedRecord): Promise<void> {
     // Published again by the next sweep where it is lost.
     await this.#file.writingUnsynced(() => {
-      const row = this.#file.first<{ pending: string | null }>(
-        kind === 'key' ? 'keyPending' : 'keyspacePending',
-        id,
-      );
+      const row = this.#file.first<{ pending: string | null }>(`${kind}Pending`, id);
       const pending = pendingOf(row?.pending ?? null);
       for (const event of pending) {
         this.#file.run('insertEvent', event.id, kind, id, event.revision, JSON.stringify(event));
       }
       if (pending.length === 0) return false;
-      return this.#file.run(kind === 'key' ? 'clearKeyPending' : 'clearKeyspacePending', id);
+      return this.#file.run(CLEAR_PENDING[kind], id);
     });
   }
 

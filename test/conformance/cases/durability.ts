@@ -60,7 +60,7 @@ export function durabilityCases(open: OpenForCase): void {
       expect(await again.replaceKey(changed(key, { name: 'later' }))).toBe(true);
       expect(await again.replaceKey(changed(key, { name: 'lost' }))).toBe(false);
       await storeKey(again);
-      expect(await again.countKeys({}, T0)).toEqual({ total: 2, active: 2 });
+      expect(await again.countKeys({}, T0)).toEqual({ total: 2, active: 2, revoked: 0 });
     });
   });
 }
