@@ -3,16 +3,26 @@ import { findTools } from './scripts/setup-tests.js';
 
 const tools = findTools();
 
-/** What runs the service as its users do; these run over each store. */
-const SERVICE = ['acceptance', 'cli', 'keys', 'products', 'rpc', 'telemetry'];
-/** Of those, what is about the embedded store's file. */
-const DATA_FILE = ['test/acceptance/data-file.test.ts', 'test/acceptance/scale.test.ts'];
+/** What runs the service, or its operations, over a store: this runs over each store. */
+const OVER_A_STORE = ['acceptance', 'cli', 'keys', 'products', 'verification'];
+/** Of those, what says nothing about MongoDB, or has a server of its own in either run. */
+const EMBEDDED_ONLY = [
+  // The embedded store's file, or more at once than the tests' server does.
+  'acceptance/{data-file,full-disk,many-bodies,scale,scale-mongodb}',
+  // There is no store in it, or none that answers.
+  'acceptance/settings',
+  'cli/{command,keyspace-file,text,values}',
+  // It has both stores by itself.
+  'cli/store-copy*',
+  'keys/page-token',
+  'verification/{argon2,usage}',
+];
 
 const overEmbedded = { name: 'embedded', include: ['test/**/*.test.ts'] };
 const overMongo = {
   name: 'mongodb',
-  include: SERVICE.map((folder) => `test/${folder}/**/*.test.ts`),
-  exclude: DATA_FILE,
+  include: OVER_A_STORE.map((folder) => `test/${folder}/**/*.test.ts`),
+  exclude: EMBEDDED_ONLY.map((files) => `test/${files}.test.ts`),
   // Whoever starts the service, or opens a store for it, asks this.
   env: { ...tools, GATEHOUSE_TEST_STORE: 'mongodb' },
 };

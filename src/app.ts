@@ -30,6 +30,8 @@ import { Verifier } from './verification/verifier.ts';
 
 /** Characters of records kept in memory: a hundred thousand keys of the usual size. */
 const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 };
+/** How long an answer of the readiness check holds. */
+const READY_MS = 1000;
 /** How long calls that run may go on when the service stops. */
 const GRACE_MS = 10_000;
 
@@ -73,7 +75,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
   const marking = new Marking({ store: cached, changes, now, onError: onUnmarked });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
 
-  await publishPending(cached, now(), onUnpublished);
+  await publishPending(cached, onUnpublished);
   await ensureKeyspaces(parts);
   await requirePeppers(store, settings.peppers, now());
 
@@ -112,7 +114,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
     tls: settings.tls,
-    checkReady: async () => ((await canAnswer(store, log)) ? [] : ['store']),
+    checkReady: readiness(store, log),
     metrics,
     log,
   });
@@ -121,7 +123,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     await servers.drain(0);
     throw error;
   });
-  const sweep = new PendingSweep(cached, now, onUnpublished);
+  const sweep = new PendingSweep(cached, () => performance.now(), onUnpublished);
   marking.watch();
   log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
 
@@ -154,12 +156,21 @@ function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces }: Cac
   metrics.watch('gatehouse_cache_misses_total', 'Records read from the store', 'record', counted('misses'));
 }
 
-async function canAnswer(store: KeyStore, log: Log): Promise<boolean> {
-  try {
-    await store.ping();
-    return true;
-  } catch (err) {
-    log.warn({ err }, 'the store is not ready');
-    return false;
-  }
+/** What is not ready. Asked without a key, so the store's small write is made once a second, however many ask. */
+function readiness(store: KeyStore, log: Log): () => Promise<readonly string[]> {
+  let asked: { readonly time: number; readonly answer: Promise<readonly string[]> } | undefined;
+  const ask = async () => {
+    try {
+      await store.ping();
+      return [];
+    } catch (err) {
+      log.warn({ err }, 'the store is not ready');
+      return ['store'];
+    }
+  };
+  return () => {
+    const time = performance.now();
+    if (asked === undefined || time - asked.time >= READY_MS) asked = { time, answer: ask() };
+    return asked.answer;
+  };
 }

@@ -9,7 +9,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 export const EXIT_CODES_HELP = `
 Exit codes:
   0  done; verify: the key is valid
-  1  the command, a file or a setting is wrong
+  1  the command, a file, a setting or a store is wrong; store copy: the copy differs
   2  verify: the key is not valid
   3  refused by the server (invalid argument, denied, not found, conflict)
   4  no answer to be had (cannot connect, too late, overloaded); trying again may help`;

@@ -2,6 +2,8 @@
 
 import { CommanderError } from 'commander';
 import { RpcError } from '../client/rpc-error.ts';
+import { CopyBroken } from '../storage/copy/side.ts';
+import { StoreUnreachable } from '../storage/unusable.ts';
 import { shown } from './escape.ts';
 import { ExitCode, exitCodeOf } from './exit-codes.ts';
 import { FormatDiffers } from './keyspaces-apply.ts';
@@ -16,8 +18,13 @@ export interface ShownFailure {
 export function failureOf(error: unknown): ShownFailure {
   if (error instanceof CommanderError) return commandLine(error);
   if (error instanceof RpcError) return { lines: rpcLines(error), exitCode: exitCodeOf(error) };
-  const exitCode = error instanceof FormatDiffers ? ExitCode.refused : ExitCode.usage;
-  return { lines: [line(error instanceof Error ? error.message : String(error))], exitCode };
+  return { lines: [line(error instanceof Error ? error.message : String(error))], exitCode: codeOf(error) };
+}
+
+function codeOf(error: unknown): ExitCode {
+  if (error instanceof FormatDiffers) return ExitCode.refused;
+  if (error instanceof StoreUnreachable || error instanceof CopyBroken) return ExitCode.noAnswer;
+  return ExitCode.usage;
 }
 
 function commandLine({ message, code, exitCode }: CommanderError): ShownFailure {

@@ -12,6 +12,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const terminal: Terminal = {
   env: process.env,
   stdin: process.stdin,
+  stderr: process.stderr,
   width: process.stdout.isTTY ? process.stdout.columns : undefined,
   print: (text) => process.stdout.write(`${text}\n`),
   endWith: (code) => {

@@ -8,6 +8,7 @@ import { addKeys } from './keys.ts';
 import { addKeyspaces } from './keyspaces.ts';
 import { addRootKey } from './root-key.ts';
 import { addServe } from './serve.ts';
+import { addStoreCopy } from './store-copy.ts';
 import type { Terminal } from './terminal.ts';
 import { addVerify } from './verify.ts';
 
@@ -27,6 +28,7 @@ export function gatehouse(terminal: Terminal): Command {
   addKeys(program, terminal);
   addVerify(program, terminal);
   addKeyspaces(program, terminal);
+  addStoreCopy(program, terminal);
   return program;
 }
 

@@ -7,6 +7,8 @@ import type { ExitCode } from './exit-codes.ts';
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadStream;
+  /** For what is no result: how far a command is. */
+  readonly stderr: NodeJS.WritableStream;
   /** Columns of the screen; undefined: the output is no screen, and nothing is cut to fit it. */
   readonly width: number | undefined;
   /** Writes text and a line feed to stdout. What it holds is safe to show already. */

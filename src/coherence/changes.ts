@@ -4,6 +4,7 @@
  * No caller writes to the store or empties a cache by itself.
  */
 
+import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
@@ -47,8 +48,15 @@ type Changeable = ChangeableRecord & {
   readonly owner?: Owner;
 };
 
-// Only other processes can win here, and of n of them each round has one winner.
-const MAX_ATTEMPTS = 8;
+/**
+ * Milliseconds that a change goes on against others. Only other processes can win here, and of n of them each round has
+ * one winner: a flood of small changes through all of them must not keep a revocation from winning in the end.
+ */
+const PATIENCE_MS = 3000;
+/** Milliseconds between two tries, at most; random, so that processes do not meet again and again. */
+const MAX_PAUSE_MS = 20;
+/** Milliseconds that a change waits for its turn while the store does not answer those before it. */
+const TURN_MS = 1000;
 
 export class Changes {
   readonly #store: KeyStore;
@@ -146,7 +154,12 @@ export class Changes {
    */
   async #inTurn<T>({ kind, id }: UnpublishedRecord, change: () => Promise<T>): Promise<T> {
     const name = `${kind} ${id}`;
-    const turn = (this.#tails.get(name) ?? Promise.resolve()).then(change, change);
+    const asked = performance.now();
+    const turn = (this.#tails.get(name) ?? Promise.resolve()).then(change, (error: unknown) => {
+      // Else each would wait for a deadline of its own, one after the other, and the last ones past their callers'.
+      if (isUnavailable(error) && performance.now() - asked > TURN_MS) throw error;
+      return change();
+    });
     this.#tails.set(name, turn);
     try {
       return await turn;
@@ -163,7 +176,8 @@ export class Changes {
     options: ChangeOptions<R>,
   ): Promise<Changed<R> | undefined> {
     return this.#inTurn(target, async () => {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const end = performance.now() + PATIENCE_MS;
+      while (performance.now() < end) {
         const before = await read();
         if (before === undefined) return undefined;
         if (options.expectedRevision !== undefined && options.expectedRevision !== before.revision) {
@@ -179,6 +193,7 @@ export class Changes {
           await this.#publish(target);
           return { record: next, propagation: this.#propagation() };
         }
+        await setTimeout(Math.random() * MAX_PAUSE_MS);
       }
       throw revisionMismatch('others kept changing the record; try again');
     });
@@ -234,10 +249,15 @@ export class Changes {
     return this.#propagation();
   }
 
-  // This process is the only one over its store, and its cache dropped the record in the write.
+  // Over the embedded store this process is the only one, and its memory dropped the record in the write; over MongoDB no
+  // process keeps records in memory.
   #propagation(): Propagation {
     return { replicas: 1, acknowledged: 1, effectiveTime: this.#now() };
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Failure && error.kind === 'unavailable';
 }
 
 export function revisionMismatch(message: string): Failure {

@@ -17,7 +17,7 @@ const CHUNK = 50;
 /** Owners that one sweep looks at. */
 const BATCH = 100;
 const INTERVAL_MS = 1000;
-/** A record that waits longer than this was left by a process that died, or lost its store. */
+/** A record that was first seen waiting so long ago was left by a process that died, or lost its store. Milliseconds. */
 const GRACE_MS = 60_000;
 
 /** A record that may have dead keys which are not marked. */
@@ -35,7 +35,9 @@ export class Marking {
   readonly #onError: (error: unknown) => void;
   /** What is being marked here, by kind and id. */
   readonly #running = new Map<string, Promise<void>>();
-  #sweeping: Promise<void> = Promise.resolve();
+  /** When each waiting generation was first seen: by this process's own clock, since another's may be off by hours. */
+  #seen = new Map<string, number>();
+  #sweeping: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -54,31 +56,40 @@ export class Marking {
 
   /** Marks in the background the dead keys of an owner whose generation has just ended. */
   ofOwner(owner: OwnerRecord): void {
-    this.#begin(ownersKeys(owner));
+    void this.#begin(ownersKeys(owner));
   }
 
   /** Marks in the background the dead keys of a keyspace whose generation has just ended. */
   ofKeyspace(keyspace: Keyspace): void {
-    this.#begin(keyspacesKeys(keyspace));
+    void this.#begin(keyspacesKeys(keyspace));
   }
 
-  /** Begins with what other processes have left. */
+  /** Marks what other processes have left, one record after another. Several processes may be at the same one. */
   async sweep(): Promise<void> {
+    const now = this.#now();
+    const before = this.#seen;
     const targets = [
       ...(await this.#store.listUnmarkedOwners(BATCH)).map(ownersKeys),
-      ...(await this.#store.listKeyspaces()).map(keyspacesKeys),
+      ...(await this.#store.listKeyspaces()).filter(({ unmarked }) => unmarked).map(keyspacesKeys),
     ];
+    this.#seen = new Map(targets.map((one) => [generationName(one), before.get(generationName(one)) ?? now]));
     for (const target of targets) {
-      const { unmarked, revocation } = target.generations;
-      const waited = revocation === undefined ? 0 : this.#now() - revocation.time;
-      if (unmarked && waited >= GRACE_MS && !this.#running.has(nameOf(target))) this.#begin(target);
+      const seen = this.#seen.get(generationName(target)) ?? now;
+      if (now - seen < GRACE_MS || this.#running.has(nameOf(target))) continue;
+      await this.#begin(target);
+      if (this.#stopped) return;
     }
   }
 
   /** Sweeps every second until stopped. */
   watch(): void {
     this.#timer = setInterval(() => {
-      this.#sweeping = this.#sweeping.then(() => this.sweep()).catch(this.#onError);
+      // A store that is slow to fail must not leave a queue of sweeps behind.
+      this.#sweeping ??= this.sweep()
+        .catch(this.#onError)
+        .finally(() => {
+          this.#sweeping = undefined;
+        });
     }, INTERVAL_MS);
     this.#timer.unref();
   }
@@ -97,7 +108,7 @@ export class Marking {
   }
 
   /** One after another for each record: what ended a generation meanwhile has its own turn behind. */
-  #begin(target: Target): void {
+  #begin(target: Target): Promise<void> {
     const name = nameOf(target);
     const before = this.#running.get(name) ?? Promise.resolve();
     const turn = before.then(() => this.#mark(target)).catch(this.#onError);
@@ -105,6 +116,7 @@ export class Marking {
       if (this.#running.get(name) === ended) this.#running.delete(name);
     });
     this.#running.set(name, ended);
+    return ended;
   }
 
   async #mark({ record, generations, filter, generationOfKey }: Target): Promise<void> {
@@ -152,6 +164,10 @@ function keyspacesKeys(keyspace: Keyspace): Target {
 
 function nameOf({ record }: Target): string {
   return `${record.kind} ${record.id}`;
+}
+
+function generationName(target: Target): string {
+  return `${nameOf(target)} ${generationOf(target.generations)}`;
 }
 
 /** Makes a key's record say that a revocation of its whole generation revoked it, unless it says so of another. */

@@ -1,39 +1,46 @@
 /** Finishes changes whose process ended between the write and the publication of the audit event. */
 
-import type { KeyStore } from '../storage/key-store.ts';
+import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
 
-/** A change younger than this may still be at work. */
+/** A change that was first seen so short a time ago may still be at work. Milliseconds. */
 const GRACE_MS = 2000;
-const BATCH = 1000;
-/** Grace and interval together are below five seconds, within which a dead process's changes are finished. */
+/** Grace and two intervals are below five seconds, within which a dead process's changes are finished. */
 const INTERVAL_MS = 1000;
+const BATCH = 1000;
 
 /**
  * Publishes the events that were left pending, at most a batch of them.
  *
- * @param before milliseconds since 1970; records written later are left alone.
  * @param onError told of a record whose events could not be published; the others are, and the next sweep tries again.
  */
-export async function publishPending(
-  store: KeyStore,
-  before: number,
-  onError: (error: unknown) => void,
-): Promise<void> {
-  for (const record of await store.listUnpublished(before, BATCH)) {
+export async function publishPending(store: KeyStore, onError: (error: unknown) => void): Promise<void> {
+  for (const record of await store.listUnpublished(BATCH)) {
     await store.publishEvents(record).catch(onError);
   }
 }
 
 /** Sweeps every second until stopped. */
 export class PendingSweep {
+  readonly #store: KeyStore;
+  readonly #now: () => number;
+  readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
-  #running: Promise<void> = Promise.resolve();
+  /** When each pending record was first seen: by this process's own clock, since another's may be off by hours. */
+  #seen = new Map<string, number>();
+  #running: Promise<void> | undefined;
 
+  /** @param now milliseconds; only differences count. */
   constructor(store: KeyStore, now: () => number, onError: (error: unknown) => void) {
+    this.#store = store;
+    this.#now = now;
+    this.#onError = onError;
     this.#timer = setInterval(() => {
-      this.#running = this.#running
-        .then(() => publishPending(store, now() - GRACE_MS, onError))
-        .catch(onError);
+      // A store that is slow to fail must not leave a queue of sweeps behind.
+      this.#running ??= this.#sweep()
+        .catch(onError)
+        .finally(() => {
+          this.#running = undefined;
+        });
     }, INTERVAL_MS);
     this.#timer.unref();
   }
@@ -43,4 +50,19 @@ export class PendingSweep {
     clearInterval(this.#timer);
     await this.#running;
   }
+
+  async #sweep(): Promise<void> {
+    const now = this.#now();
+    const before = this.#seen;
+    const records = await this.#store.listUnpublished(BATCH);
+    this.#seen = new Map(records.map((record) => [nameOf(record), before.get(nameOf(record)) ?? now]));
+    for (const record of records) {
+      if (now - (this.#seen.get(nameOf(record)) ?? now) < GRACE_MS) continue;
+      await this.#store.publishEvents(record).catch(this.#onError);
+    }
+  }
+}
+
+function nameOf({ kind, id }: UnpublishedRecord): string {
+  return `${kind} ${id}`;
 }

@@ -6,10 +6,11 @@
  * - Durable: what a resolved promise reported survives `kill -9` of this process.
  * - Atomic: one record is changed as a whole or not at all; there are no changes over several records.
  * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`. It never answers "not there" when it
- *   could not look. A write that was rejected may have been done all the same.
+ *   could not look. A write that was rejected may have been done all the same, or may still be done.
  * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`, `getOwner`) is answered or rejected within 500 ms, other
  *   calls within a second for each record that they change, lists and counts within five seconds.
- * - Fresh: a read that starts after a write was acknowledged, by whichever process, sees it.
+ * - Fresh: a read that starts after a write was acknowledged, by whichever process, sees it. (Usage, events and the list of
+ *   unpublished records may lag right after another server has taken over.)
  * - Records are given and taken as plain values; changing one after the call changes nothing stored.
  */
 
@@ -68,6 +69,9 @@ export interface UsageIncrement {
   readonly count: number;
   readonly lastUsedTime: number;
 }
+
+/** Writer and number: both the writer's own, the writer random, of 8 characters or more without a colon. */
+export type UsageBatch = `${string}:${number}`;
 
 /** A record that still carries events which were not published. */
 export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace' | 'owner'; readonly id: string };
@@ -208,8 +212,8 @@ export interface KeyStore {
    */
   countKeysUnder(pepperId: string, now: number): Promise<number>;
 
-  /** Records with unpublished events whose `updateTime` is before `before` (milliseconds), oldest first, at most `limit`. */
-  listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]>;
+  /** Records with unpublished events, oldest first by `updateTime`, at most `limit`. */
+  listUnpublished(limit: number): Promise<UnpublishedRecord[]>;
 
   /**
    * Copies the record's pending events to the audit trail, then takes off those that were copied. Safe to repeat, and
@@ -223,9 +227,10 @@ export interface KeyStore {
   /**
    * Adds to the keys' counts and moves their last use forward (never back). Moves no revision.
    * @param batch names the increments: a call that was rejected may be repeated under the same name, and then adds only
-   *   what the first one did not. Random, of 16 characters or more.
+   *   what the first one did not. A writer goes on to its next batch only when the last one was resolved, and of each key
+   *   the batches of the last 32 writers are known.
    */
-  addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void>;
+  addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void>;
 
   /** Usage of those of the keys that were ever used. */
   readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>>;

@@ -1,18 +1,24 @@
 /** Opening whichever store a place names. */
 
-import type { KeyStore } from './key-store.ts';
+import { resolve } from 'node:path';
 import { isMongoUri, locate, openMongoStore } from './mongodb/open.ts';
+import type { MovableStore, OpenOptions } from './movable-store.ts';
 import { openSqliteStore } from './sqlite/open.ts';
 
 /**
  * @param location a URI of MongoDB, else the path of a data file, or `:memory:`.
  * @throws StoreUnusable, StoreInUse.
  */
-export function openStore(location: string): Promise<KeyStore> {
-  return isMongoUri(location) ? openMongoStore(location) : openSqliteStore(location);
+export function openStore(location: string, options?: OpenOptions): Promise<MovableStore> {
+  return isMongoUri(location) ? openMongoStore(location, options) : openSqliteStore(location, options);
 }
 
 /** A place in words for people, without the password that it may hold. */
 export function describeLocation(location: string): string {
   return isMongoUri(location) ? `MongoDB, ${locate(location).place}` : `SQLite, ${location}`;
+}
+
+/** As the subject of a sentence, as in the messages of a failed opening. */
+export function nameLocation(location: string): string {
+  return isMongoUri(location) ? `MongoDB at ${locate(location).place}` : `the data file ${resolve(location)}`;
 }

@@ -1,7 +1,7 @@
 /** Counts VALID answers in memory and records them in batches, so that no Verify waits for a write. */
 
 import { randomText } from '../domain/token.ts';
-import type { KeyStore, UsageIncrement } from '../storage/key-store.ts';
+import type { KeyStore, UsageBatch, UsageIncrement } from '../storage/key-store.ts';
 
 const FLUSH_MS = 500;
 /** Keys with counts that are not recorded yet; past this a store that stays away would fill the memory. */
@@ -9,14 +9,17 @@ const MAX_KEYS = 1_000_000;
 
 /** Counts that are being recorded: kept as they are until they were, since part of them may have been. */
 interface Batch {
-  readonly name: string;
+  readonly name: UsageBatch;
   readonly increments: readonly UsageIncrement[];
 }
 
 export class UsageRecorder {
   #counts = new Map<string, UsageIncrement>();
   #batch: Batch | undefined;
+  #batches = 0;
   #flushing: Promise<void> = Promise.resolve();
+  #idle = true;
+  readonly #writer = randomText('base62', 12);
   readonly #store: KeyStore;
   readonly #timer: NodeJS.Timeout;
   /** Answers that were not counted because the store was away too long. */
@@ -25,7 +28,10 @@ export class UsageRecorder {
   /** @param onError told when a batch could not be recorded; it is repeated until it is. */
   constructor(store: KeyStore, onError: (error: unknown) => void) {
     this.#store = store;
-    this.#timer = setInterval(() => this.flush().catch(onError), FLUSH_MS);
+    this.#timer = setInterval(() => {
+      // A store that is slow to fail must not leave a queue of tries behind.
+      if (this.#idle) this.flush().catch(onError);
+    }, FLUSH_MS);
     this.#timer.unref();
   }
 
@@ -36,8 +42,14 @@ export class UsageRecorder {
 
   /** Records what was counted so far. On failure nothing is lost. */
   async flush(): Promise<void> {
-    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#record());
-    await this.#flushing;
+    this.#idle = false;
+    const turn = this.#flushing.catch(() => undefined).then(() => this.#record());
+    this.#flushing = turn;
+    try {
+      await turn;
+    } finally {
+      if (this.#flushing === turn) this.#idle = true;
+    }
   }
 
   /** Records the rest and stops. */
@@ -48,7 +60,8 @@ export class UsageRecorder {
 
   async #record(): Promise<void> {
     if (this.#batch !== undefined) await this.#send(this.#batch);
-    if (this.#counts.size > 0) await this.#send({ name: randomText('base62', 16), increments: this.#take() });
+    if (this.#counts.size > 0)
+      await this.#send({ name: `${this.#writer}:${++this.#batches}`, increments: this.#take() });
   }
 
   /** Where it fails, the batch goes first next time, under its name: the store knows what it has done of it. */

@@ -1,9 +1,8 @@
-/** No token that was issued or sent stands anywhere that outlives its call: data files, log, metrics, answers. */
+/** No token that was issued or sent stands anywhere that outlives its call: the store, log, metrics, answers. */
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { storedText } from '../support/stored.ts';
 
 let gatehouse: Gatehouse;
 const canaries: { readonly id: string; readonly token: string }[] = [];
@@ -84,14 +83,14 @@ async function useTokensEverywhere(): Promise<void> {
 }
 
 describe('a token', () => {
-  test('is found in no data file, log line or metric, under no hashing', async () => {
+  test('is found neither in the store nor in a log line or metric, under no hashing', async () => {
     await useTokensEverywhere();
     expect(canaries).toHaveLength(6);
     const metrics = await (await fetch(`${gatehouse.http}/metrics`)).text();
     expect(metrics).toContain('gatehouse_verify_total');
-    const before = everything();
+    const before = await everything();
     await gatehouse.stop();
-    for (const text of [metrics, before, everything()]) {
+    for (const text of [metrics, before, await everything()]) {
       for (const token of [...canaries.map((one) => one.token), gatehouse.rootKey]) {
         // The end of a token stands for all of it: lists show its beginning.
         for (const needle of [
@@ -106,25 +105,22 @@ describe('a token', () => {
     }
   });
 
-  test('the search would find one: the ids of the keys are found', () => {
-    const { files, printed } = traces();
+  test('the search would find one: the ids of the keys are found', async () => {
+    const { stored, printed } = await traces();
     for (const { id } of canaries) {
-      expect(files).toContain(id);
+      expect(stored).toContain(id);
       expect(printed).toContain(id);
     }
   });
 });
 
-/** All that outlives the calls: what stands in the data folder, and what was printed. */
-function traces(): { readonly files: string; readonly printed: string } {
-  const files = readdirSync(gatehouse.folder).map((name) =>
-    readFileSync(join(gatehouse.folder, name), 'latin1'),
-  );
+/** All that outlives the calls: what was stored, and what was printed. */
+async function traces(): Promise<{ readonly stored: string; readonly printed: string }> {
   const { stdout, stderr } = gatehouse.output();
-  return { files: files.join('\n'), printed: `${stdout}\n${stderr}` };
+  return { stored: await storedText(gatehouse.folder), printed: `${stdout}\n${stderr}` };
 }
 
-function everything(): string {
-  const { files, printed } = traces();
-  return `${files}\n${printed}`;
+async function everything(): Promise<string> {
+  const { stored, printed } = await traces();
+  return `${stored}\n${printed}`;
 }

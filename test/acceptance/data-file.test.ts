@@ -1,8 +1,10 @@
-/** The data file goes away under the running service: no change is acknowledged that the next start will not know. */
+/** The embedded store's file: who may read it, what is refused, and what if it goes away under the running service. */
 
-import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { failingStart } from '../support/failing-start.ts';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
 
 const file = ({ folder }: Gatehouse) => join(folder, 'gatehouse.db');
@@ -47,7 +49,9 @@ describe('a service whose data file', () => {
       expect(await readyStatus(gatehouse)).toBe(200);
       take(gatehouse);
       const refused = await create(gatehouse);
-      expect([refused.status, await readyStatus(gatehouse)]).toEqual([503, 503]);
+      expect(refused.status).toBe(503);
+      // An answer of the readiness check holds for a second.
+      await expect.poll(() => readyStatus(gatehouse), { timeout: 5000 }).toBe(503);
       // Where the file is, is for the log alone.
       expect(JSON.stringify(refused.body)).not.toContain(gatehouse.folder);
       // What was printed comes through a pipe of its own.
@@ -69,9 +73,42 @@ describe('a service whose data file', () => {
       renameSync(file(gatehouse), `${file(gatehouse)}.away`);
       expect((await create(gatehouse)).status).toBe(503);
       renameSync(`${file(gatehouse)}.away`, file(gatehouse));
-      expect([(await create(gatehouse)).status, await readyStatus(gatehouse)]).toEqual([200, 200]);
+      expect((await create(gatehouse)).status).toBe(200);
+      await expect.poll(() => readyStatus(gatehouse), { timeout: 5000 }).toBe(200);
     } finally {
       await gatehouse.remove();
     }
+  });
+});
+
+describe('a data file', () => {
+  test('is readable by its owner only, and a second process on it says so and stops; the first goes on', async () => {
+    const first = await startGatehouse();
+    try {
+      expect(statSync(file(first)).mode & 0o777).toBe(0o600);
+      const { code, lines } = failingStart({ GATEHOUSE_DATA: file(first) });
+      expect([code, lines.length]).toEqual([1, 1]);
+      expect(lines[0]).toContain('in use by another Gatehouse process');
+      expect((await create(first)).status).toBe(200);
+    } finally {
+      await first.remove();
+    }
+  });
+
+  test('below a file cannot be: one line, exit 1', () => {
+    const { code, lines } = failingStart({ GATEHOUSE_DATA: '/dev/null/gatehouse.db' });
+    expect([code, lines.length]).toEqual([1, 1]);
+    expect(lines[0]).toContain('/dev/null/gatehouse.db');
+  });
+
+  test('a file that is no data file: one line, exit 1, and the file is left as it was', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+    const file = join(folder, 'notes.txt');
+    writeFileSync(file, 'not a database '.repeat(1000));
+    const { code, lines } = failingStart({ GATEHOUSE_DATA: file });
+    expect(code).toBe(1);
+    expect(lines).toHaveLength(1);
+    expect(statSync(file).size).toBe(15_000);
+    rmSync(folder, { recursive: true });
   });
 });

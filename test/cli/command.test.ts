@@ -88,6 +88,7 @@ test('help names every command and the exit codes', async () => {
     'keys',
     'verify',
     'keyspaces',
+    'store',
     'Exit codes:',
     'GATEHOUSE_SERVER',
   ]) {

@@ -5,6 +5,7 @@
 
 import { describe, onTestFinished } from 'vitest';
 import type { KeyStore } from '../../src/storage/key-store.ts';
+import type { MovableStore, OpenOptions } from '../../src/storage/movable-store.ts';
 import { changeCases } from './cases/changes.ts';
 import { childCases } from './cases/children.ts';
 import { durabilityCases } from './cases/durability.ts';
@@ -13,6 +14,7 @@ import { filterCases } from './cases/filters.ts';
 import { insertCases } from './cases/inserts.ts';
 import { lifeCases } from './cases/life.ts';
 import { listingCases } from './cases/listing.ts';
+import { interruptionCases, movingCases } from './cases/moving.ts';
 import { ownerCases } from './cases/owners.ts';
 import { pepperCases } from './cases/peppers.ts';
 import { requestCases } from './cases/requests.ts';
@@ -24,7 +26,7 @@ import { valueCases } from './cases/values.ts';
 export interface Opened {
   readonly store: KeyStore;
   /** Closes the store and opens what it left behind; absent where nothing outlives the closing. */
-  reopen?(): Promise<KeyStore>;
+  reopen?(options?: OpenOptions): Promise<KeyStore>;
   /** Closes what is still open and removes what was stored. Called once, after each case. */
   discard(): Promise<void>;
 }
@@ -36,12 +38,13 @@ export type OpenForCase<What = Opened> = () => Promise<What>;
  * Registers the suite.
  *
  * @param open gives a fresh store each time.
- * @param options `durable: false` for a store that does not outlive its closing; it has no `reopen`.
+ * @param options `durable: false` for a store that does not outlive its closing; it has no `reopen`. `movable: false` for
+ *   one that is no MovableStore.
  */
 export function keyStoreConformance(
   name: string,
   open: () => Promise<Opened>,
-  { durable }: { readonly durable: boolean } = { durable: true },
+  { durable = true, movable = true }: { readonly durable?: boolean; readonly movable?: boolean } = {},
 ): void {
   const opened: OpenForCase = async () => {
     const one = await open();
@@ -64,6 +67,8 @@ export function keyStoreConformance(
     pepperCases(fresh);
     eventCases(fresh);
     lifeCases(fresh);
+    if (movable) movingCases(async () => (await fresh()) as MovableStore);
     if (durable) durabilityCases(opened);
+    if (durable && movable) interruptionCases(opened);
   });
 }

@@ -15,9 +15,9 @@ async function open(): Promise<Opened> {
   let store = await openMongoStore(uri);
   return {
     store,
-    async reopen() {
+    async reopen(options) {
       await store.close();
-      store = await openMongoStore(uri);
+      store = await openMongoStore(uri, options);
       return store;
     },
     async discard() {

@@ -5,7 +5,7 @@ import type { Key, Secret } from '../../src/domain/key.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
 import { type OwnerRecord, ownerId } from '../../src/domain/owner.ts';
 import type { RequestRecord } from '../../src/domain/request.ts';
-import type { KeyStore, ListedKey } from '../../src/storage/key-store.ts';
+import type { KeyStore, ListedKey, UsageBatch } from '../../src/storage/key-store.ts';
 
 /** A moment in milliseconds; times of samples are written as distances from it. */
 export const T0 = 1_700_000_000_000;
@@ -16,6 +16,11 @@ let made = 0;
 export function unique(kind: string): string {
   made += 1;
   return `${kind}_${String(made).padStart(8, '0')}`;
+}
+
+/** The name of a batch of usage that no other call has given. */
+export function newBatch(): UsageBatch {
+  return `${unique('writer')}:1`;
 }
 
 export function sampleKey(fields: Partial<Key> = {}): Key {

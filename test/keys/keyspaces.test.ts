@@ -18,8 +18,22 @@ async function creating(parts: Parts) {
 
 describe('keyspaces made at once', () => {
   test('of one id and two prefixes one wins, and no other id gets either prefix afterwards', async () => {
-    const parts = await makeParts();
+    // Neither is written before both prefixes are reserved.
+    const both = Promise.withResolvers<void>();
+    let missing = 0;
+    const parts = await makeParts((store) =>
+      overlaidStore(store, {
+        async insertKeyspace(keyspace) {
+          if (missing > 0) {
+            if (--missing === 0) both.resolve();
+            await both.promise;
+          }
+          return store.insertKeyspace(keyspace);
+        },
+      }),
+    );
     const make = await creating(parts);
+    missing = 2;
     const settled = await Promise.allSettled([make('one', 'first_'), make('one', 'second_')]);
     const won = settled.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
     expect(won).toHaveLength(1);

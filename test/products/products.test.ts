@@ -4,13 +4,12 @@
  */
 
 import { hash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { storedRows, storedText } from '../support/stored.ts';
 
 interface Product {
   readonly folder: string;
@@ -117,13 +116,10 @@ function api(gatehouse: Gatehouse) {
   };
 }
 
-/** Every byte that the service has written to its folder, and everything that it printed. */
-function written(gatehouse: Gatehouse): string {
-  const files = readdirSync(gatehouse.folder).map((name) =>
-    readFileSync(join(gatehouse.folder, name), 'latin1'),
-  );
+/** Everything that the service has stored, and everything that it printed. */
+async function written(gatehouse: Gatehouse): Promise<string> {
   const { stdout, stderr } = gatehouse.output();
-  return [...files, stdout, stderr].join('\n');
+  return [await storedText(gatehouse.folder), stdout, stderr].join('\n');
 }
 
 describe.each(PRODUCTS)('$keyspace', ({ folder, keyspace, format, length, shown, stored }) => {
@@ -163,7 +159,7 @@ describe.each(PRODUCTS)('$keyspace', ({ folder, keyspace, format, length, shown,
     const { key, secret } = await product.create(keyspace);
     await product.verify(secret);
     await gatehouse.stop();
-    const row = storedSecret(gatehouse, key.id);
+    const row = await storedSecret(gatehouse, key.id);
     if (stored === 'sha256') {
       expect(row).toContain(hash('sha256', secret, 'base64url'));
     } else {
@@ -171,7 +167,7 @@ describe.each(PRODUCTS)('$keyspace', ({ folder, keyspace, format, length, shown,
     }
     const hidden = secret.slice(-12);
     expect(row).not.toContain(hidden);
-    expect(written(gatehouse)).not.toContain(hidden);
+    expect(await written(gatehouse)).not.toContain(hidden);
     gatehouse = await startGatehouse({ folder: gatehouse.folder });
     product = api(gatehouse);
     expect((await product.verify(secret)).status).toBe('VERIFY_STATUS_VALID');
@@ -364,13 +360,8 @@ describe('the recommended keyspaces', () => {
 });
 
 /** All that the store keeps of one key's secret, as text. */
-function storedSecret(gatehouse: Gatehouse, keyId: string): string {
-  const path = join(gatehouse.folder, 'gatehouse.db');
-  expect(existsSync(path)).toBe(true);
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    return JSON.stringify(database.prepare('SELECT * FROM secrets WHERE key_id = ?').all(keyId));
-  } finally {
-    database.close();
-  }
+async function storedSecret({ folder }: Gatehouse, keyId: string): Promise<string> {
+  const secrets = (await storedRows(folder, 'secrets')).filter(({ key_id }) => key_id === keyId);
+  expect(secrets).toHaveLength(1);
+  return JSON.stringify(secrets);
 }

@@ -40,6 +40,16 @@ export interface StartOptions {
 /** Whether this run of the tests is over MongoDB: each folder has a database of its own then. */
 export const overMongo = process.env.GATEHOUSE_TEST_STORE === 'mongodb';
 
+/** The store of the service that has this folder, as `openStore` takes it. */
+export function storeLocation(folder: string): string {
+  return overMongo ? inDatabase(inject('mongodb'), basename(folder)) : join(folder, 'gatehouse.db');
+}
+
+/** The settings by which a service finds that store. */
+export function storeSettings(folder: string): Readonly<Record<string, string>> {
+  return { [overMongo ? 'MONGODB_URI' : 'GATEHOUSE_DATA']: storeLocation(folder) };
+}
+
 /** The root key that started services get unless `env` says otherwise. */
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
 
@@ -51,7 +61,6 @@ export async function startGatehouse({
 }: StartOptions = {}): Promise<Gatehouse> {
   const place = folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
   const rootKey = env.GATEHOUSE_ROOT_KEY ?? ROOT_KEY;
-  const mongodbUri = overMongo ? inDatabase(inject('mongodb'), basename(place)) : undefined;
   // With the signal ignored, a write beyond the limit fails as one on a full disk does.
   const limited = `trap "" XFSZ; ulimit -f ${maxFileBlocks}; exec "$0" "$@"`;
   const [program, ...args] =
@@ -63,10 +72,9 @@ export async function startGatehouse({
     env: {
       PATH: process.env.PATH,
       GATEHOUSE_ROOT_KEY: rootKey,
-      GATEHOUSE_DATA: join(place, 'gatehouse.db'),
+      ...storeSettings(place),
       GATEHOUSE_GRPC_PORT: '0',
       GATEHOUSE_HTTP_PORT: '0',
-      ...(mongodbUri === undefined ? {} : { MONGODB_URI: mongodbUri }),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -92,7 +100,7 @@ export async function startGatehouse({
     stop,
     async remove() {
       await stop('SIGKILL');
-      if (mongodbUri !== undefined) await dropDatabase(mongodbUri);
+      if (overMongo) await dropDatabase(storeLocation(place));
       rmSync(place, { recursive: true, force: true });
     },
   };

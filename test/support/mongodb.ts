@@ -5,9 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { MongoClient } from 'mongodb';
+import { setTimeout } from 'node:timers/promises';
+import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
 
 const START_MS = 30_000;
+const REPLICA_SET = 'tests';
 
 export interface MongoServer {
   readonly pid: number | undefined;
@@ -15,20 +17,42 @@ export interface MongoServer {
   uri(database: string): string;
   /** Ends it at once, as a crash would. */
   kill(): Promise<void>;
-  /** Starts it again, on the same port and data. */
-  start(): Promise<void>;
+  /** Ends it as whoever runs it would. */
+  stop(): Promise<void>;
+  /** Starts it again, on the same port and data. @param more is put behind the arguments. */
+  start(...more: readonly string[]): Promise<void>;
   /** Ends it and removes its data. */
   remove(): Promise<void>;
+}
+
+export interface MongoOptions {
+  /** Not even a replica set of one: there are no `linearizable` reads then. */
+  readonly standalone?: boolean;
+  /** More arguments of the program, and of the URIs. */
+  readonly args?: readonly string[];
+  readonly uriOptions?: string;
 }
 
 /** The program that the set-up found; empty where there is none. */
 export const MONGOD = process.env.GATEHOUSE_TEST_MONGOD ?? '';
 
+/** Whether a program is MongoDB's own; else it is the one that the set-up installs. */
+export function isMongod(program = MONGOD): boolean {
+  return basename(program).startsWith('mongod');
+}
+
 /** Starts a server of one's own, for tests that kill it. */
-export async function startMongo(program = MONGOD): Promise<MongoServer> {
+export async function startMongo(
+  program = MONGOD,
+  { standalone = false, args = [], uriOptions = '' }: MongoOptions = {},
+): Promise<MongoServer> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-mongo-'));
   const port = await freePort();
-  const uri = (database: string) => `mongodb://127.0.0.1:${port}/${database}?directConnection=true`;
+  const uri = (database: string) =>
+    `mongodb://127.0.0.1:${port}/${database}?directConnection=true${uriOptions}`;
+  const common = isMongod(program)
+    ? mongodArguments(port, folder, standalone)
+    : secantusArguments(port, folder, standalone);
   let child: ChildProcess | undefined;
 
   const end = async (signal: NodeJS.Signals) => {
@@ -37,9 +61,10 @@ export async function startMongo(program = MONGOD): Promise<MongoServer> {
     child.kill(signal);
     await exit;
   };
-  const start = async () => {
-    child = spawn(program, argumentsFor(program, port, folder), { cwd: folder, stdio: 'ignore' });
+  const start = async (...more: readonly string[]) => {
+    child = spawn(program, [...common, ...args, ...more], { cwd: folder, stdio: 'ignore' });
     await reached(uri('admin'), child);
+    if (isMongod(program) && !standalone) await initiated(uri('admin'), `127.0.0.1:${port}`);
   };
   await start();
   return {
@@ -48,6 +73,7 @@ export async function startMongo(program = MONGOD): Promise<MongoServer> {
     },
     uri,
     kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
     start,
     async remove() {
       await end('SIGKILL');
@@ -56,11 +82,14 @@ export async function startMongo(program = MONGOD): Promise<MongoServer> {
   };
 }
 
-function argumentsFor(program: string, port: number, folder: string): string[] {
-  const common = ['--port', String(port)];
-  return basename(program).startsWith('mongod')
-    ? [...common, '--bind_ip', '127.0.0.1', '--dbpath', folder]
-    : [...common, '--host', '127.0.0.1', '--storage-path', join(folder, 'data'), '--log-level', 'ERROR'];
+function mongodArguments(port: number, folder: string, standalone: boolean): string[] {
+  const place = ['--port', String(port), '--bind_ip', '127.0.0.1', '--dbpath', folder];
+  return [...place, ...(standalone ? [] : ['--replSet', REPLICA_SET])];
+}
+
+function secantusArguments(port: number, folder: string, standalone: boolean): string[] {
+  const place = ['--port', String(port), '--host', '127.0.0.1', '--storage-path', join(folder, 'data')];
+  return [...place, '--log-level', 'ERROR', ...(standalone ? ['--standalone'] : [])];
 }
 
 async function reached(uri: string, child: ChildProcess): Promise<void> {
@@ -81,6 +110,23 @@ async function reached(uri: string, child: ChildProcess): Promise<void> {
   }
 }
 
+/** A mongod becomes a replica set by being told, once, and takes writes when it has voted. */
+async function initiated(uri: string, host: string): Promise<void> {
+  const config = { _id: REPLICA_SET, members: [{ _id: 0, host }] };
+  await withDatabase(uri, async (database) => {
+    try {
+      await database.command({ replSetInitiate: config });
+    } catch (error) {
+      if (!(error instanceof MongoServerError && error.codeName === 'AlreadyInitialized')) throw error;
+    }
+    const end = Date.now() + START_MS;
+    while (!(await database.command({ hello: 1 })).isWritablePrimary) {
+      if (Date.now() > end) throw new Error('MongoDB has no primary');
+      await setTimeout(50);
+    }
+  });
+}
+
 function freePort(): Promise<number> {
   const server = createServer();
   return new Promise((resolve, reject) => {
@@ -98,11 +144,30 @@ export function inDatabase(uri: string, database: string): string {
   return `${server}/${database}${options}`;
 }
 
+/** All that is in a database: the documents of each collection by its name. */
+export async function readDatabase(uri: string): Promise<Readonly<Record<string, readonly Document[]>>> {
+  return withDatabase(uri, async (database) => {
+    const collections = await database.collections();
+    const contents = collections.map(
+      async (one) => [one.collectionName, await one.find().toArray()] as const,
+    );
+    return Object.fromEntries(await Promise.all(contents));
+  });
+}
+
 /** Removes a database with all that is in it. */
 export async function dropDatabase(uri: string): Promise<void> {
+  await withDatabase(uri, (database) => database.dropDatabase());
+}
+
+/** Does some work in the database of a URI, past the store. */
+export async function withDatabase<Result>(
+  uri: string,
+  work: (database: Db) => Promise<Result>,
+): Promise<Result> {
   const client = new MongoClient(uri);
   try {
-    await client.db().dropDatabase();
+    return await work(client.db());
   } finally {
     await client.close();
   }

@@ -1,4 +1,4 @@
-/** The operations over a real store in memory, without servers: for tests that stand between two steps of one call. */
+/** The operations over a real store, without servers: for tests that stand between two steps of one call. */
 
 import { Changes } from '../../src/coherence/changes.ts';
 import { Marking } from '../../src/coherence/marking.ts';
@@ -7,10 +7,10 @@ import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
-import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { Secrets } from '../../src/verification/secrets.ts';
 import { UsageRecorder } from '../../src/verification/usage.ts';
 import { Verifier } from '../../src/verification/verifier.ts';
+import { openTestStore } from './test-store.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
 
@@ -27,7 +27,7 @@ export async function makeParts(
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
 ): Promise<Parts> {
-  return partsOver(wrap(await openSqliteStore(':memory:')), onUnpublished, now);
+  return partsOver(wrap(await openTestStore()), onUnpublished, now);
 }
 
 /** The operations over a store that is there. */

@@ -1,15 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { storeUnavailable } from '../../src/domain/failure.ts';
-import type { UsageIncrement } from '../../src/storage/key-store.ts';
+import type { UsageBatch, UsageIncrement } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { UsageRecorder } from '../../src/verification/usage.ts';
+import { overlaidStore } from '../support/overlaid-store.ts';
 
 /** A recorder over a real store that can be made to fail. */
 async function rig() {
   const store = await openSqliteStore(':memory:');
   const state = { failing: false, errors: [] as unknown[] };
   const flaky = Object.assign(Object.create(store) as typeof store, {
-    async addUsage(batch: string, increments: readonly UsageIncrement[]) {
+    async addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]) {
       if (state.failing) throw storeUnavailable(new Error('away'));
       await store.addUsage(batch, increments);
     },
@@ -54,5 +55,23 @@ describe('the usage recorder', () => {
     await Promise.all(flushes);
     await usage.close();
     expect(await countOf('key_a')).toEqual({ count: 1000, lastUsedTime: 999 });
+  });
+
+  test('does not pile up on a store that is slow to answer', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const gate = Promise.withResolvers<void>();
+      const store = await openSqliteStore(':memory:');
+      const added = vi.fn(async () => gate.promise);
+      const usage = new UsageRecorder(overlaidStore(store, { addUsage: added }), () => undefined);
+      usage.count('key_a', 1);
+      vi.advanceTimersByTime(60_000);
+      await Promise.resolve();
+      gate.resolve();
+      await usage.close();
+      expect(added).toHaveBeenCalledTimes(1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

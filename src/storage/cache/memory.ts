@@ -20,6 +20,7 @@ import type {
   OwnerFilter,
   OwnerPosition,
   UnpublishedRecord,
+  UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
 import { RecordCache } from './records.ts';
@@ -223,15 +224,15 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.countKeysUnder(pepperId, now);
   }
 
-  listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
-    return this.#inner.listUnpublished(before, limit);
+  listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
+    return this.#inner.listUnpublished(limit);
   }
 
   listEvents(record: UnpublishedRecord): ReturnType<KeyStore['listEvents']> {
     return this.#inner.listEvents(record);
   }
 
-  addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     return this.#inner.addUsage(batch, increments);
   }
 

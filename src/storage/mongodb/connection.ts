@@ -1,6 +1,6 @@
 /** The collections of one database, with a deadline on each call and the driver's errors turned into ours. */
 
-import type { MongoClient, ReadConcernLike } from 'mongodb';
+import type { MongoClient, ReadConcernLike, WriteConcernSettings } from 'mongodb';
 import { storeUnavailable } from '../../domain/failure.ts';
 import type { Collections } from './schema.ts';
 
@@ -12,9 +12,22 @@ export const DEADLINES = {
   record: 900,
   /** Lists and counts, which read many. */
   list: 5000,
+  /** What a copy reads or writes at one time. */
+  batch: 30_000,
   /** What only starts and copies do, over whole collections. */
   whole: 600_000,
 } as const;
+
+/**
+ * Milliseconds of silence after which a connection is given up. Nobody waits for its answer any more, and one that died without
+ * a word would keep its place among `maxPoolSize` for a quarter of an hour.
+ */
+export const SILENCE_MS = DEADLINES.list + 1000;
+
+/** Acknowledged is what a majority has on disk. */
+export function durable(wtimeoutMS: number): WriteConcernSettings {
+  return { w: 'majority', journal: true, wtimeoutMS };
+}
 
 export class Connection {
   readonly collections: Collections;
@@ -44,9 +57,11 @@ export class Connection {
   ): Promise<Answer> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(new Error(`MongoDB gave no answer within ${ms} ms`)), ms);
+    // The driver knows the second one by each command, though its types do not.
+    const limit = { maxTimeMS: ms, socketTimeoutMS: Math.max(ms, SILENCE_MS) };
     try {
       if (this.#closed) throw new Error('the store is closed');
-      return await Promise.race([work({ maxTimeMS: ms }), late.promise]);
+      return await Promise.race([work(limit), late.promise]);
     } catch (error) {
       throw storeUnavailable(error);
     } finally {

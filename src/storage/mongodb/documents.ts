@@ -7,13 +7,14 @@
  */
 
 import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
-import type { Generations } from '../../domain/generation.ts';
+import { type Generations, generationOf } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
 import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
+import { foldName, storedRecord } from '../stored-record.ts';
 
 /** Every `_id` is a text, made by Gatehouse. */
 interface Identified {
@@ -66,12 +67,18 @@ export interface SecretDocument extends Identified {
   readonly hash?: string;
 }
 
+/** A writer adds its batches in the order of their numbers. */
+export interface AddedBatch {
+  readonly writer: string;
+  readonly number: number;
+}
+
 /** `_id` is the key's. */
 export interface UsageDocument extends Identified {
   readonly count: number;
   readonly last_used_time: number;
-  /** Names of the last batches that were added. */
-  readonly batches: readonly string[];
+  /** Of each of the last writers the batch that was added last. */
+  readonly batches: readonly AddedBatch[];
 }
 
 /** `_id` is the event's. */
@@ -97,19 +104,16 @@ export interface MetaDocument extends Identified {
   readonly revision?: number;
   readonly record?: string;
   readonly writes?: number;
+  readonly note?: string;
 }
 
-/** How names are compared: the text that is searched for goes through this too. */
-export function foldName(name: string): string {
-  return name.toLowerCase();
-}
-
-function recordDocument({ pending, ...record }: ChangeableRecord & { updateTime: number }): RecordDocument {
+function recordDocument(changeable: ChangeableRecord & { readonly updateTime: number }): RecordDocument {
+  const { record, pending } = storedRecord(changeable);
   return {
-    _id: record.id,
-    revision: record.revision,
-    record: JSON.stringify(record),
-    ...(pending.length === 0 ? {} : { pending: JSON.stringify(pending), unpublished: record.updateTime }),
+    _id: changeable.id,
+    revision: changeable.revision,
+    record,
+    ...(pending === undefined ? {} : { pending, unpublished: changeable.updateTime }),
   };
 }
 
@@ -135,7 +139,7 @@ function generationDocument({
 }: ChangeableRecord & Generations & { readonly updateTime: number }): GenerationDocument {
   return {
     ...recordDocument(record),
-    ...optional('unmarked', unmarked === undefined ? undefined : (record.generation ?? 0)),
+    ...optional('unmarked', unmarked === undefined ? undefined : generationOf(record)),
   };
 }
 
@@ -151,30 +155,6 @@ export function ownerDocument(record: OwnerRecord): OwnerDocument {
     owner_id: record.owner.id,
     disabled: record.disabled,
   };
-}
-
-function recordOf({ record, pending }: Pick<RecordDocument, 'record' | 'pending'>): object {
-  return { ...JSON.parse(record), pending: pendingOf(pending) };
-}
-
-export function keyOf(document: Pick<RecordDocument, 'record' | 'pending'>): Key {
-  return recordOf(document) as Key;
-}
-
-function generationRecordOf(document: GenerationDocument): object {
-  return { ...recordOf(document), ...(document.unmarked === undefined ? {} : { unmarked: true }) };
-}
-
-export function keyspaceOf(document: GenerationDocument): Keyspace {
-  return generationRecordOf(document) as Keyspace;
-}
-
-export function ownerOf(document: GenerationDocument): OwnerRecord {
-  return generationRecordOf(document) as OwnerRecord;
-}
-
-export function pendingOf(pending: string | undefined): readonly AuditEvent[] {
-  return pending === undefined ? [] : (JSON.parse(pending) as AuditEvent[]);
 }
 
 export function registryDocument(registry: Registry): MetaDocument {

@@ -1,7 +1,7 @@
 /** What the driver throws, in Gatehouse's words. Its own messages stay in `cause`, for the log alone. */
 
 import { MongoBulkWriteError, MongoServerError } from 'mongodb';
-import { StoreUnusable } from '../unusable.ts';
+import { StoreUnreachable, StoreUnusable } from '../unusable.ts';
 
 const DUPLICATE_KEY = 11_000;
 /** Unauthorized, AuthenticationFailed. */
@@ -15,8 +15,16 @@ export function isDuplicate(error: unknown): boolean {
 /** Whether of many inserts all that failed found their `_id` taken. */
 export function isOnlyDuplicates(error: unknown): boolean {
   if (!(error instanceof MongoBulkWriteError)) return isDuplicate(error);
-  const written = error.result.getWriteConcernError() === undefined;
-  return written && [error.writeErrors].flat().every(({ code }) => code === DUPLICATE_KEY);
+  // Without a failed write it is the whole command that failed, and the driver only dresses it up as one of these.
+  const failed = [error.writeErrors].flat();
+  const written = failed.length > 0 && error.result.getWriteConcernError() === undefined;
+  return written && failed.every(({ code }) => code === DUPLICATE_KEY);
+}
+
+/** Which of the documents of one insert, by their places in it, found their `_id` taken. @throws what else went wrong. */
+export function duplicatesOf(error: unknown): number[] {
+  if (!(error instanceof MongoBulkWriteError) || !isOnlyDuplicates(error)) throw error;
+  return [error.writeErrors].flat().map(({ index }) => index);
 }
 
 /** Why a start over this database could not be; never with the URI, which may hold a password. */
@@ -25,5 +33,14 @@ export function openError(place: string, error: unknown): StoreUnusable {
   if (error instanceof MongoServerError && REFUSED.includes(Number(error.code))) {
     return new StoreUnusable(`MongoDB at ${place} refuses the user or password of MONGODB_URI`, error);
   }
-  return new StoreUnusable(`MongoDB at ${place} cannot be reached`, error);
+  return new StoreUnreachable(`MongoDB at ${place} cannot be used: ${reasonOf(error)}`, error);
+}
+
+/** The name of what went wrong at the bottom of it: never the driver's message, which may quote the URI. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  const inner = error.cause === undefined ? undefined : reasonOf(error.cause);
+  const { codeName, code } = error as { readonly codeName?: unknown; readonly code?: unknown };
+  const own = [codeName, code].find((one) => typeof one === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(one));
+  return inner ?? (typeof own === 'string' ? own : error.name);
 }

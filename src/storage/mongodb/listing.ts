@@ -3,7 +3,7 @@
 import type { Document } from 'mongodb';
 import type { KeyState } from '../../domain/key.ts';
 import type { KeyFilter, KeyPosition, OwnerFilter, OwnerPosition } from '../key-store.ts';
-import { foldName } from './documents.ts';
+import { foldName } from '../stored-record.ts';
 
 /** The filter for keys behind `after`. @param now the moment at which states are judged. */
 export function keyFilter(filter: KeyFilter, now: number, after?: KeyPosition): Document {

@@ -1,30 +1,41 @@
 /** Opening the database of a MONGODB_URI. */
 
-import { MongoClient, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
-import { StoreUnusable } from '../unusable.ts';
-import { Connection, DEADLINES } from './connection.ts';
+import {
+  MongoClient,
+  MongoNetworkError,
+  MongoServerSelectionError,
+  ReadConcern,
+  ReadPreference,
+} from 'mongodb';
+import type { OpenOptions } from '../movable-store.ts';
+import { StoreUnusable, unfinishedCopy } from '../unusable.ts';
+import { Connection, DEADLINES, durable, SILENCE_MS } from './connection.ts';
 import { openError } from './errors.ts';
-import { collectionsOf, prepare } from './schema.ts';
+import { collectionsOf, prepare, requireVersion } from './schema.ts';
 import { MongoKeyStore } from './store.ts';
 
 const DEFAULT_DATABASE = 'gatehouse';
+/** MongoDB's rule; what breaks it may also be the rest of a password that was not escaped. */
+const DATABASE_NAME = /^[^/\\. "$*<>:|?@]{1,63}$/;
 /** How long a start waits for a server that is not there yet: it may be starting as well. */
 const START_MS = 10_000;
 
 // The URI decides where, who and how many connections (maxPoolSize); what Gatehouse's promises rest on is decided here.
 const OPTIONS = {
   appName: 'gatehouse',
-  // Acknowledged is what a majority has on disk.
-  writeConcern: { w: 'majority', journal: true, wtimeoutMS: DEADLINES.record },
-  readConcern: { level: 'majority' },
-  readPreference: 'primary',
   serverSelectionTimeoutMS: DEADLINES.record,
   waitQueueTimeoutMS: DEADLINES.record,
   connectTimeoutMS: 2000,
-  // The last resort against a peer that went silent: our own deadlines are over long before.
-  socketTimeoutMS: 2 * DEADLINES.list,
+  socketTimeoutMS: SILENCE_MS,
   // A record's own fields are never taken for operators, and an absent field is absent.
   ignoreUndefined: true,
+} as const;
+
+// Given with the database: to the client, the URI's own would go before them.
+const CONCERNS = {
+  writeConcern: durable(DEADLINES.record),
+  readConcern: new ReadConcern('majority'),
+  readPreference: ReadPreference.primary,
 } as const;
 
 /** Whether this names a database of MongoDB. */
@@ -40,22 +51,27 @@ export function locate(uri: string): { readonly database: string; readonly place
 }
 
 /**
- * Opens the database that the URI names (`gatehouse` where it names none), making what is missing.
+ * Opens the database that the URI names (`gatehouse` where it names none), making what is missing unless told.
  *
- * @throws StoreUnusable where the URI is none, or there is no such server, user or database of ours.
+ * @throws StoreUnusable where the URI is none, or there is no such server, user or database of ours, or it holds half a
+ *   store.
  */
-export async function openMongoStore(uri: string): Promise<MongoKeyStore> {
+export async function openMongoStore(uri: string, options: OpenOptions = {}): Promise<MongoKeyStore> {
   const client = newClient(uri);
   const { place, database: name } = locate(uri);
-  const database = client.db(name);
   try {
+    const database = client.db(name, CONCERNS);
     await connected(client);
     const { setName, msg } = await database.command({ hello: 1 });
     const collections = collectionsOf(database);
-    await prepare(collections, place);
+    await (options.existing ? requireVersion(collections, place) : prepare(collections, place));
     // A member of a replica set, or the router of a sharded cluster.
     const replicated = setName !== undefined || msg === 'isdbgrid';
-    return new MongoKeyStore(new Connection(client, collections, replicated));
+    const store = new MongoKeyStore(new Connection(client, collections, replicated));
+    if (!options.unfinished && (await store.readCopyNote()) !== undefined) {
+      throw unfinishedCopy(`MongoDB at ${place}`);
+    }
+    return store;
   } catch (error) {
     await client.close();
     throw openError(place, error);
@@ -64,6 +80,7 @@ export async function openMongoStore(uri: string): Promise<MongoKeyStore> {
 
 function newClient(uri: string): MongoClient {
   try {
+    if (!DATABASE_NAME.test(locate(uri).database)) throw new Error('not the name of a database');
     return new MongoClient(uri, OPTIONS);
   } catch (error) {
     throw new StoreUnusable(

@@ -4,7 +4,8 @@
  * listing.ts.
  */
 
-import type { Document, Sort } from 'mongodb';
+import type { Collection, Document, Filter, FindCursor, FindOptions, Sort } from 'mongodb';
+import { optional } from '../../domain/optional.ts';
 import type { KeyFilter, OwnerFilter, OwnerPosition, UnpublishedRecord } from '../key-store.ts';
 import { ownerFilter } from './listing.ts';
 import { BY_PLACE, type Collections, NEWEST_FIRST } from './schema.ts';
@@ -20,10 +21,10 @@ export const QUERIES = {
   // All of them are asked for, and they are few.
   keyspaces: (): Query => ({ collection: 'keyspaces', index: '_id_', filter: {}, sort: { _id: 1 } }),
 
-  unpublished: (collection: 'keys' | 'keyspaces' | 'owners', before: number): Query => ({
+  unpublished: (collection: 'keys' | 'keyspaces' | 'owners'): Query => ({
     collection,
     index: 'unpublished',
-    filter: { unpublished: { $lt: before } },
+    filter: { unpublished: { $gte: 0 } },
     sort: { unpublished: 1 },
   }),
 
@@ -54,13 +55,38 @@ export const QUERIES = {
     filter: { pepper_id: pepperId },
   }),
 
+  /** Which peppers there are: the values of `pepper_id`. */
+  peppers: (): Query => ({ collection: 'secrets', index: 'by_pepper', filter: { pepper_id: { $gt: '' } } }),
+
   eventsOf: ({ kind, id }: UnpublishedRecord): Query => ({
     collection: 'events',
     index: 'by_record',
     filter: { kind, record_id: id },
     sort: { revision: 1 },
   }),
+
+  // What a copy moves: all of a collection that passes, behind `after`.
+  moved: (collection: keyof Collections, filter: Document, after?: string): Query => ({
+    collection,
+    index: '_id_',
+    filter: after === undefined ? filter : { $and: [{ _id: { $gt: after } }, filter] },
+    sort: { _id: 1 },
+  }),
 } as const;
+
+/** A cursor over what the query finds. */
+export function find<D extends Document>(
+  collections: Collections,
+  { collection, index, filter, sort }: Query,
+  options: FindOptions,
+): FindCursor<D> {
+  const documents = collections[collection] as unknown as Collection<D>;
+  return documents.find(filter as Filter<D>, {
+    hint: index,
+    ...optional('sort', sort),
+    ...options,
+  }) as FindCursor<D>;
+}
 
 /**
  * Every shape of listing and the index that serves it: the first whose fields the filter fixes, so the one that leaves
@@ -70,23 +96,26 @@ export const LISTING_INDEXES: readonly {
   readonly index: string;
   readonly serves: (filter: KeyFilter) => boolean;
 }[] = [
-  { index: 'by_display_prefix', serves: (filter) => filter.displayPrefix !== undefined },
+  { index: 'by_display_prefix', serves: ({ displayPrefix }) => displayPrefix !== undefined },
   {
     index: 'by_keyspace_owner',
-    serves: (filter) => filter.keyspaces !== undefined && filter.owner !== undefined,
+    serves: ({ owner, ...filter }) => owner !== undefined && isWithinFew(filter),
   },
-  { index: 'by_owner', serves: (filter) => filter.owner !== undefined },
+  { index: 'by_owner', serves: ({ owner }) => owner !== undefined },
   {
-    index: 'by_project',
-    serves: (filter) => filter.keyspaces !== undefined && filter.project !== undefined,
+    index: 'by_keyspace_project',
+    serves: ({ project, ...filter }) => project !== undefined && isWithinFew(filter),
   },
-  { index: 'by_keyspace', serves: (filter) => filter.keyspaces !== undefined },
+  { index: 'by_project', serves: ({ project }) => project !== undefined },
+  { index: 'by_keyspace', serves: isWithinFew },
   { index: 'by_time', serves: () => true },
 ];
 
-/** Whether an index for the filter exists only within keyspaces, so that all of them have to be named. */
-export function needsKeyspaces(filter: KeyFilter): boolean {
-  return listingIndex(filter) === 'by_time' && filter.project !== undefined;
+/** MongoDB merges this many stretches of an index in order, by its own setting; beyond it would read and sort them all. */
+const MERGED_KEYSPACES = 200;
+
+function isWithinFew({ keyspaces }: KeyFilter): boolean {
+  return keyspaces !== undefined && keyspaces.length <= MERGED_KEYSPACES;
 }
 
 function listingIndex(filter: KeyFilter): string {

@@ -57,7 +57,8 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
   keys: [
     { name: 'by_time', key: NEWEST_FIRST },
     { name: 'by_keyspace', key: { keyspace: 1, ...NEWEST_FIRST } },
-    { name: 'by_project', key: { keyspace: 1, project: 1, ...NEWEST_FIRST } },
+    { name: 'by_project', key: { project: 1, ...NEWEST_FIRST } },
+    { name: 'by_keyspace_project', key: { keyspace: 1, project: 1, ...NEWEST_FIRST } },
     { name: 'by_display_prefix', key: { display_prefix: 1, ...NEWEST_FIRST } },
     { name: 'by_owner', key: { owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
     { name: 'by_keyspace_owner', key: { keyspace: 1, owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
@@ -98,11 +99,7 @@ export async function prepare(collections: Collections, place: string): Promise<
     await insertOnce(meta, { _id: 'schema', version: SCHEMA_VERSION });
     version = (await readVersion(collections)) ?? SCHEMA_VERSION;
   }
-  if (version > SCHEMA_VERSION) {
-    throw new StoreUnusable(
-      `MongoDB at ${place} was written by a newer Gatehouse (schema ${version}, this one knows ${SCHEMA_VERSION})`,
-    );
-  }
+  refuseNewer(version, place);
   await insertOnce(
     meta,
     registryDocument({ revision: 1, prefixes: {}, macKey: randomBytes(32).toString('base64url') }),
@@ -112,6 +109,20 @@ export async function prepare(collections: Collections, place: string): Promise<
       await collections[name].createIndex(key, { ...options, name: index });
     }
   }
+}
+
+/** As `prepare`, for a database that must be ours already: makes nothing. @throws StoreUnusable where it is not. */
+export async function requireVersion(collections: Collections, place: string): Promise<void> {
+  const version = await readVersion(collections);
+  if (version === undefined) throw new StoreUnusable(`MongoDB at ${place} holds no store of Gatehouse`);
+  refuseNewer(version, place);
+}
+
+function refuseNewer(version: number, place: string): void {
+  if (version <= SCHEMA_VERSION) return;
+  throw new StoreUnusable(
+    `MongoDB at ${place} was written by a newer Gatehouse (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+  );
 }
 
 /** The version noted in the database; undefined where no Gatehouse was ever here. */

@@ -4,15 +4,14 @@ import type {
   AnyBulkWriteOperation,
   Collection,
   Document,
-  Filter,
   FindCursor,
   FindOptions,
   UpdateResult,
 } from 'mongodb';
 import type { AuditEvent } from '../../domain/event.ts';
+import { storeUnavailable } from '../../domain/failure.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
-import { optional } from '../../domain/optional.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
 import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
@@ -20,29 +19,27 @@ import type {
   KeyCounts,
   KeyFilter,
   KeyPage,
-  KeyPosition,
-  KeyStore,
   ListedKey,
   OwnerFilter,
   OwnerPosition,
   UnpublishedRecord,
+  UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
+import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
 import { type Connection, DEADLINES } from './connection.ts';
 import {
+  type AddedBatch,
   type EventDocument,
   eventDocument,
   eventOf,
   type GenerationDocument,
   type KeyDocument,
   keyDocument,
-  keyOf,
   keyspaceDocument,
-  keyspaceOf,
   type OwnerDocument,
   ownerDocument,
-  ownerOf,
-  pendingOf,
   type RecordDocument,
   registryDocument,
   requestDocument,
@@ -56,15 +53,16 @@ import {
 } from './documents.ts';
 import { isDuplicate, isOnlyDuplicates } from './errors.ts';
 import { IS_REVOKED, isActive, keyFilter } from './listing.ts';
-import { listingQuery, needsKeyspaces, QUERIES, type Query } from './queries.ts';
+import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
+import { find, listingQuery, QUERIES, type Query } from './queries.ts';
 import type { Collections } from './schema.ts';
 
 /** Documents that are read at one time. */
 const CHUNK = 1000;
 /** Keys whose usage is written at one time, within one deadline. */
 const USAGE_CHUNK = 250;
-/** How many batches of others may come between a batch and its repetition. */
-const BATCHES_KEPT = 32;
+/** Processes whose last batch is remembered for each key. */
+const WRITERS_KEPT = 32;
 /** Only other processes that change the record make a further attempt necessary. */
 const MAX_ATTEMPTS = 8;
 
@@ -75,7 +73,7 @@ const UNPUBLISHED_KINDS = [
 ] as const;
 
 /** Made by `openMongoStore`. */
-export class MongoKeyStore implements KeyStore {
+export class MongoKeyStore implements MovableStore {
   readonly #database: Connection;
 
   constructor(database: Connection) {
@@ -86,7 +84,8 @@ export class MongoKeyStore implements KeyStore {
     const document = await this.#database.within(DEADLINES.record, (limit) =>
       this.#in.meta.findOne({ _id: 'registry' }, { ...this.#database.fresh, ...limit }),
     );
-    if (document?.record === undefined) throw new Error('the database has lost its registry');
+    if (document?.record === undefined)
+      throw storeUnavailable(new Error('the database has lost its registry'));
     return JSON.parse(document.record) as Registry;
   }
 
@@ -154,7 +153,13 @@ export class MongoKeyStore implements KeyStore {
 
   async #owners(query: Query, limit: number): Promise<OwnerRecord[]> {
     const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
-      this.#find<OwnerDocument>(query, { limit, maxTimeMS }).toArray(),
+      // In one batch, as in listKeyspaces.
+      this.#find<OwnerDocument>(query, {
+        ...this.#database.fresh,
+        limit,
+        batchSize: limit,
+        maxTimeMS,
+      }).toArray(),
     );
     return documents.map(ownerOf);
   }
@@ -186,14 +191,20 @@ export class MongoKeyStore implements KeyStore {
   async insertKey(key: Key, secret: Secret): Promise<boolean> {
     const document = secretDocument(secret);
     const added = await this.#insert('secrets', document);
-    if (!added && (await this.findSecret(secret.keyspace, secret.lookup))?.generation !== key.generation)
-      return false;
+    if (!added && !(await this.#isStored(secret))) return false;
     if (await this.#insert('keys', keyDocument(key))) return true;
-    if (!added) return false;
+    // Another process may have taken up this very secret and made the key of it.
+    const taken = await this.getKey(key.id);
+    if (!added || taken?.generation === key.generation) return false;
     await this.#database.within(DEADLINES.record, (limit) =>
       this.#in.secrets.deleteOne({ _id: document._id, generation: secret.generation }, limit),
     );
     return false;
+  }
+
+  async #isStored({ keyspace, lookup, keyId, generation }: Secret): Promise<boolean> {
+    const stored = await this.findSecret(keyspace, lookup);
+    return stored?.keyId === keyId && stored.generation === generation;
   }
 
   insertSecret(secret: Secret): Promise<boolean> {
@@ -208,7 +219,7 @@ export class MongoKeyStore implements KeyStore {
     if (filter.states?.length === 0) return [];
     const found: ListedKey[] = [];
     await this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
-      const query = await this.#listingQuery(filter, now, maxTimeMS, after);
+      const query = listingQuery(filter, keyFilter(filter, now, after));
       for await (const listed of this.#listed(query, filter, { limit, maxTimeMS })) found.push(listed);
     });
     return found;
@@ -216,7 +227,13 @@ export class MongoKeyStore implements KeyStore {
 
   async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
     const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
-      this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), { limit, maxTimeMS }).toArray(),
+      // In one batch, as in listKeyspaces.
+      this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), {
+        ...this.#database.fresh,
+        limit,
+        batchSize: limit,
+        maxTimeMS,
+      }).toArray(),
     );
     return documents.map(keyOf);
   }
@@ -246,7 +263,7 @@ export class MongoKeyStore implements KeyStore {
 
   async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
-      const query = await this.#listingQuery(filter, now, maxTimeMS);
+      const query = listingQuery(filter, keyFilter(filter, now));
       if (!asksForUse(filter)) {
         const sums = {
           total: { $sum: 1 },
@@ -254,7 +271,9 @@ export class MongoKeyStore implements KeyStore {
           revoked: { $sum: { $cond: [IS_REVOKED, 1, 0] } },
         };
         const steps = [{ $match: query.filter }, { $group: { _id: null, ...sums } }];
-        const [sum] = await this.#in.keys.aggregate(steps, { hint: query.index, maxTimeMS }).toArray();
+        const [sum] = await this.#in.keys
+          .aggregate(steps, { hint: query.index, maxTimeMS, ...this.#database.fresh })
+          .toArray();
         return { total: sum?.total ?? 0, active: sum?.active ?? 0, revoked: sum?.revoked ?? 0 };
       }
       const counts = { total: 0, active: 0, revoked: 0 };
@@ -270,21 +289,6 @@ export class MongoKeyStore implements KeyStore {
     });
   }
 
-  async #listingQuery(
-    filter: KeyFilter,
-    now: number,
-    maxTimeMS: number,
-    after?: KeyPosition,
-  ): Promise<Query> {
-    const scoped = needsKeyspaces(filter)
-      ? {
-          ...filter,
-          keyspaces: await this.#in.keys.distinct('keyspace', {}, { hint: 'by_keyspace', maxTimeMS }),
-        }
-      : filter;
-    return listingQuery(scoped, keyFilter(scoped, now, after));
-  }
-
   /** The first `limit` keys of a query whose last use passes the filter, each with its usage. */
   async *#listed(
     query: Query,
@@ -294,7 +298,7 @@ export class MongoKeyStore implements KeyStore {
     let rest = limit;
     const batchSize = Math.min(limit, CHUNK);
     // What is not all wanted is fetched no further than it is read.
-    const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize });
+    const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize, ...this.#database.fresh });
     if (!asksForUse(filter)) cursor.limit(limit);
     for await (const documents of chunksOf(cursor, batchSize)) {
       const usage = await this.#usageOf(
@@ -312,8 +316,8 @@ export class MongoKeyStore implements KeyStore {
 
   async listPeppers(): Promise<string[]> {
     return this.#database.within(DEADLINES.whole, (limit) =>
-      this.#in.secrets.distinct('pepper_id', { pepper_id: { $gt: '' } }, { hint: 'by_pepper', ...limit }),
-    ) as Promise<string[]>;
+      this.#valuesOf('pepper_id', QUERIES.peppers(), limit),
+    );
   }
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
@@ -337,11 +341,11 @@ export class MongoKeyStore implements KeyStore {
     });
   }
 
-  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+  async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
     const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
       Promise.all(
         UNPUBLISHED_KINDS.map(([, collection]) =>
-          this.#find<RecordDocument>(QUERIES.unpublished(collection, before), { limit, maxTimeMS })
+          this.#find<RecordDocument>(QUERIES.unpublished(collection), { limit, maxTimeMS })
             .project<Pick<RecordDocument, '_id' | 'unpublished'>>({ unpublished: 1 })
             .toArray(),
         ),
@@ -401,10 +405,10 @@ export class MongoKeyStore implements KeyStore {
   }
 
   /**
-   * Each key's document keeps the names of the last batches that were added to it, so that a batch of which nobody knows how
-   * far it got can be repeated.
+   * Each key's document keeps the last batch of each process that used it, so that a batch of which nobody knows how far it
+   * got can be repeated.
    */
-  async addUsage(batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  async addUsage(batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     const sums = [...sumsByKey(increments).values()];
     for (let start = 0; start < sums.length; start += USAGE_CHUNK) {
       const chunk = sums.slice(start, start + USAGE_CHUNK);
@@ -428,7 +432,8 @@ export class MongoKeyStore implements KeyStore {
   }
 
   async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
-    return this.#database.within(DEADLINES.list, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
+    // Not a list's deadline: the answers to a key's changes wait for this.
+    return this.#database.within(DEADLINES.record, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
   }
 
   async #usageOf(keyIds: readonly string[], maxTimeMS: number): Promise<Map<string, Usage>> {
@@ -438,6 +443,26 @@ export class MongoKeyStore implements KeyStore {
     const _id = keyIds.length === 1 && only !== undefined ? only : { $in: [...keyIds] };
     const documents = await this.#in.usage.find({ _id }, { maxTimeMS }).toArray();
     return new Map(documents.filter(({ count }) => count > 0).map((one) => [one._id, usageOf(one)]));
+  }
+
+  batches<Kind extends MovedKind>(kind: Kind, after?: string): AsyncIterable<Batch<Kind>> {
+    return batchesOf(this.#database, kind, after);
+  }
+
+  estimateRecords(): Promise<Record<MovedKind, number>> {
+    return estimateRecords(this.#database);
+  }
+
+  putRecords<Kind extends MovedKind>(kind: Kind, records: readonly Moved[Kind][]): Promise<void> {
+    return putRecords(this.#database, kind, records);
+  }
+
+  readCopyNote(): Promise<string | undefined> {
+    return readCopyNote(this.#database);
+  }
+
+  writeCopyNote(note: string | undefined): Promise<void> {
+    return writeCopyNote(this.#database, note);
   }
 
   async ping(): Promise<void> {
@@ -454,13 +479,22 @@ export class MongoKeyStore implements KeyStore {
     return this.#database.collections;
   }
 
-  #find<D extends Document>({ collection, index, filter, sort }: Query, options: FindOptions): FindCursor<D> {
-    const documents = this.#in[collection] as unknown as Collection<D>;
-    return documents.find(filter as Filter<D>, {
-      hint: index,
-      ...optional('sort', sort),
-      ...options,
-    }) as FindCursor<D>;
+  #find<D extends Document>(query: Query, options: FindOptions): FindCursor<D> {
+    return find<D>(this.#in, query, options);
+  }
+
+  /** Each value of a text field once. Not `distinct`: that takes an index by name only from MongoDB 7.1 on. */
+  async #valuesOf(
+    field: string,
+    { collection, index, filter }: Query,
+    limit: { readonly maxTimeMS: number },
+  ): Promise<string[]> {
+    const steps = [{ $match: filter }, { $group: { _id: `$${field}` } }];
+    const options = { hint: index, ...limit };
+    const found = await (this.#in[collection] as unknown as Collection<Document>)
+      .aggregate<{ readonly _id: string }>(steps, options)
+      .toArray();
+    return found.map(({ _id }) => _id);
   }
 
   async #insert<N extends keyof Collections>(
@@ -535,17 +569,28 @@ function sumsByKey(increments: readonly UsageIncrement[]): Map<string, UsageIncr
 }
 
 function addition(
-  batch: string,
+  batch: UsageBatch,
   { keyId, count, lastUsedTime }: UsageIncrement,
 ): AnyBulkWriteOperation<UsageDocument> {
+  const colon = batch.indexOf(':');
+  const added: AddedBatch = { writer: batch.slice(0, colon), number: Number(batch.slice(colon + 1)) };
+  const others = { $filter: { input: '$batches', cond: { $ne: ['$$this.writer', added.writer] } } };
   return {
     updateOne: {
-      filter: { _id: keyId, batches: { $ne: batch } },
-      update: {
-        $inc: { count },
-        $max: { last_used_time: lastUsedTime },
-        $push: { batches: { $each: [batch], $slice: -BATCHES_KEPT } },
+      // Nor an earlier one: the first try of a batch may come through when its writer is far beyond it.
+      filter: {
+        _id: keyId,
+        batches: { $not: { $elemMatch: { writer: added.writer, number: { $gte: added.number } } } },
       },
+      update: [
+        {
+          $set: {
+            count: { $add: ['$count', count] },
+            last_used_time: { $max: ['$last_used_time', lastUsedTime] },
+            batches: { $slice: [{ $concatArrays: [others, [{ $literal: added }]] }, -WRITERS_KEPT] },
+          },
+        },
+      ],
     },
   };
 }

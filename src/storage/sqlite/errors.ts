@@ -31,6 +31,12 @@ export function openError(path: string, error: unknown): StoreInUse | StoreUnusa
   return new StoreUnusable(`the data file ${path} ${reason ?? 'cannot be opened'}`, error);
 }
 
+/** What SQLite said that made a store unavailable, where it is of the disk; the rest of a sentence about the data file. */
+export function diskReason(failure: unknown): string | undefined {
+  const code = failure instanceof Error ? resultCode(failure.cause) : undefined;
+  return code === undefined ? undefined : REASONS[code];
+}
+
 /** The primary code: SQLite puts what it knows more exactly into the bits above the first eight. */
 function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')

@@ -5,7 +5,7 @@
 
 import type { SQLInputValue } from 'node:sqlite';
 import type { KeyFilter, KeyPosition } from '../key-store.ts';
-import { foldName } from './records.ts';
+import { foldName } from '../stored-record.ts';
 
 /** A filter on one keyspace at most: keys of several cannot be read in order from one index. */
 export interface OneFilter extends Omit<KeyFilter, 'keyspaces'> {

@@ -1,9 +1,10 @@
 /** Opening the embedded store: file modes, SQLite's settings, the exclusive lock. */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { StoreUnusable } from '../unusable.ts';
+import type { OpenOptions } from '../movable-store.ts';
+import { StoreUnusable, unfinishedCopy } from '../unusable.ts';
 import { Connection } from './connection.ts';
 import { dataFileCheck } from './data-file.ts';
 import { openError } from './errors.ts';
@@ -27,25 +28,34 @@ PRAGMA journal_size_limit = 67108864;
 `;
 
 /**
- * Opens the store, making file and schema where there is none yet, and holds it alone until `close`.
+ * Opens the store, making file and schema where there is none yet unless told, and holds it alone until `close`.
  *
  * @param path of the data file, or `:memory:` for one that ends with the process.
  * @throws StoreInUse at once where another process holds the file.
- * @throws StoreUnusable where the file or its folder cannot be used, or it is not a data file that this version reads.
+ * @throws StoreUnusable where the file or its folder cannot be used, or it is not a data file that this version reads, or
+ *   it holds half a store.
  */
-export async function openSqliteStore(path: string): Promise<SqliteKeyStore> {
+export async function openSqliteStore(path: string, options: OpenOptions = {}): Promise<SqliteKeyStore> {
   // An absolute path is also one that SQLite does not take for a `file:` URI with options of its own.
   const file = path === IN_MEMORY ? IN_MEMORY : resolve(path);
-  if (file !== IN_MEMORY) makeFile(file);
+  if (file !== IN_MEMORY) {
+    if (options.existing && !existsSync(file)) throw new StoreUnusable(`there is no data file ${file}`);
+    makeFile(file);
+  }
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file);
     database.exec(ALONE);
     const version = readVersion(database, file);
+    if (options.existing && version === 0) throw new StoreUnusable(`the data file ${file} is empty`);
     database.exec(SETTINGS);
     migrate(database, version);
     const check = file === IN_MEMORY ? undefined : dataFileCheck(file);
-    return new SqliteKeyStore(new Connection(database, check));
+    const store = new SqliteKeyStore(new Connection(database, check));
+    if (!options.unfinished && (await store.readCopyNote()) !== undefined) {
+      throw unfinishedCopy(`the data file ${file}`);
+    }
+    return store;
   } catch (error) {
     if (database?.isOpen === true) database.close();
     throw openError(file, error);

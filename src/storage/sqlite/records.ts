@@ -2,12 +2,14 @@
 
 import type { SQLInputValue } from 'node:sqlite';
 import type { HashAlgorithm } from '../../domain/digest.ts';
-import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
-import type { Generations } from '../../domain/generation.ts';
+import type { ChangeableRecord } from '../../domain/event.ts';
+import { type Generations, generationOf } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace } from '../../domain/keyspace.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
+import type { RequestRecord } from '../../domain/request.ts';
 import type { ListedKey } from '../key-store.ts';
+import { foldName, keyOf, storedRecord } from '../stored-record.ts';
 
 type Row = Record<string, SQLInputValue>;
 
@@ -41,18 +43,9 @@ export interface SecretRow {
   readonly hash: string | null;
 }
 
-/** How names are compared: the pattern goes through this too. */
-export function foldName(name: string): string {
-  return name.toLowerCase();
-}
-
-function recordColumns({ pending, ...record }: ChangeableRecord): Row {
-  return {
-    id: record.id,
-    revision: record.revision,
-    record: JSON.stringify(record),
-    pending: pending.length === 0 ? null : JSON.stringify(pending),
-  };
+function recordColumns(record: ChangeableRecord): Row {
+  const { pending = null, ...stored } = storedRecord(record);
+  return { id: record.id, revision: record.revision, ...stored, pending };
 }
 
 export function keyColumns(key: Key): Row {
@@ -82,7 +75,7 @@ function generationColumns({
   return {
     ...recordColumns(record),
     update_time: record.updateTime,
-    unmarked: unmarked === undefined ? null : (record.generation ?? 0),
+    unmarked: unmarked === undefined ? null : generationOf(record),
   };
 }
 
@@ -112,28 +105,8 @@ export function secretColumns(secret: Secret): Row {
   };
 }
 
-function recordOf({ record, pending }: RecordRow): object {
-  return { ...JSON.parse(record), pending: pendingOf(pending) };
-}
-
-export function keyOf(row: RecordRow): Key {
-  return recordOf(row) as Key;
-}
-
-function generationRecordOf(row: GenerationRow): object {
-  return { ...recordOf(row), ...(row.unmarked === null ? {} : { unmarked: true }) };
-}
-
-export function keyspaceOf(row: GenerationRow): Keyspace {
-  return generationRecordOf(row) as Keyspace;
-}
-
-export function ownerOf(row: GenerationRow): OwnerRecord {
-  return generationRecordOf(row) as OwnerRecord;
-}
-
-export function pendingOf(pending: string | null): readonly AuditEvent[] {
-  return pending === null ? [] : (JSON.parse(pending) as AuditEvent[]);
+export function requestColumns(request: RequestRecord): Row {
+  return { id: request.id, expire_time: request.expireTime, record: JSON.stringify(request) };
 }
 
 export function secretOf(row: SecretRow): Secret {

@@ -95,6 +95,14 @@ CREATE TABLE probe (
 INSERT INTO probe (id, writes) VALUES (1, 0);
 `;
 
+// How far the copy has come that is under way into this file.
+const COPY_NOTE = `
+CREATE TABLE copy_note (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  note TEXT NOT NULL
+) STRICT;
+`;
+
 // `unmarked` is the generation whose dead keys may not be marked yet. It is apart from the record, as `pending` is, and for
 // the same reason: taking it off changes nothing that a client may have read.
 const OWNERS = `
@@ -125,6 +133,7 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
       .prepare('INSERT INTO registry (id, revision, record) VALUES (1, 1, ?)')
       .run(JSON.stringify(registry));
   },
+  (database) => database.exec(COPY_NOTE),
   (database) => {
     database.exec(`
       ALTER TABLE keys ADD COLUMN parent_key_id TEXT;

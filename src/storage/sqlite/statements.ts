@@ -24,6 +24,8 @@ const KEY_COLUMNS = [
   'pending',
 ] as const;
 
+const KEYSPACE_COLUMNS = ['id', 'revision', 'update_time', 'unmarked', 'record', 'pending'] as const;
+
 const OWNER_COLUMNS = [
   'id',
   'revision',
@@ -46,6 +48,16 @@ function changesOf(columns: readonly string[]): string {
   return changed.map((column) => `${column} = :${column}`).join(', ');
 }
 
+const SECRET_COLUMNS = [
+  'keyspace',
+  'lookup',
+  'key_id',
+  'generation',
+  'algorithm',
+  'pepper_id',
+  'hash',
+] as const;
+
 interface Statement {
   readonly sql: string;
   readonly plan: readonly string[];
@@ -66,14 +78,12 @@ export const STATEMENTS = {
     plan: ['SCAN keyspaces'],
   },
   insertKeyspace: {
-    sql: `INSERT INTO keyspaces (id, revision, update_time, unmarked, record, pending)
-      VALUES (:id, :revision, :update_time, :unmarked, :record, :pending) ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO keyspaces (${KEYSPACE_COLUMNS.join(', ')}) VALUES (${named(KEYSPACE_COLUMNS)})
+      ON CONFLICT DO NOTHING`,
     plan: [],
   },
   replaceKeyspace: {
-    sql: `UPDATE keyspaces
-      SET revision = :revision, update_time = :update_time, unmarked = :unmarked, record = :record, pending = :pending
-      WHERE id = :id AND revision = :revision - 1`,
+    sql: `UPDATE keyspaces SET ${changesOf(KEYSPACE_COLUMNS)} WHERE id = :id AND revision = :revision - 1`,
     plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
   },
   markedKeyspace: {
@@ -121,8 +131,7 @@ export const STATEMENTS = {
     plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
   },
   findSecret: {
-    sql: `SELECT keyspace, lookup, key_id, generation, algorithm, pepper_id, hash FROM secrets
-      WHERE keyspace = ? AND lookup = ?`,
+    sql: `SELECT ${SECRET_COLUMNS.join(', ')} FROM secrets WHERE keyspace = ? AND lookup = ?`,
     plan: ['SEARCH secrets USING PRIMARY KEY (keyspace=? AND lookup=?)'],
   },
   getKey: {
@@ -133,9 +142,15 @@ export const STATEMENTS = {
     sql: `INSERT INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${named(KEY_COLUMNS)}) ON CONFLICT DO NOTHING`,
     plan: [],
   },
+  // This very secret may be there without its key, where a store that was copied here had a crash.
+  insertFirstSecret: {
+    sql: `INSERT INTO secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${named(SECRET_COLUMNS)})
+      ON CONFLICT DO UPDATE SET hash = hash
+        WHERE key_id = excluded.key_id AND generation = excluded.generation`,
+    plan: [],
+  },
   insertSecret: {
-    sql: `INSERT INTO secrets (keyspace, lookup, key_id, generation, algorithm, pepper_id, hash)
-      VALUES (:keyspace, :lookup, :key_id, :generation, :algorithm, :pepper_id, :hash) ON CONFLICT DO NOTHING`,
+    sql: `INSERT INTO secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${named(SECRET_COLUMNS)}) ON CONFLICT DO NOTHING`,
     plan: [],
   },
   replaceKey: {
@@ -224,26 +239,27 @@ export const STATEMENTS = {
       'SEARCH keys USING INDEX keys_by_id (id=?)',
     ],
   },
+  // Those indexes hold nothing but what is unpublished.
   listUnpublished: {
     sql: `SELECT 'key' AS kind, id, update_time FROM keys INDEXED BY keys_unpublished
-        WHERE pending IS NOT NULL AND update_time < ?
+        WHERE pending IS NOT NULL
       UNION ALL
       SELECT 'keyspace', id, update_time FROM keyspaces INDEXED BY keyspaces_unpublished
-        WHERE pending IS NOT NULL AND update_time < ?
+        WHERE pending IS NOT NULL
       UNION ALL
       SELECT 'owner', id, update_time FROM owners INDEXED BY owners_unpublished
-        WHERE pending IS NOT NULL AND update_time < ?
+        WHERE pending IS NOT NULL
       ORDER BY update_time, id LIMIT ?`,
     plan: [
       'MERGE (UNION ALL)',
       'LEFT',
       'MERGE (UNION ALL)',
       'LEFT',
-      'SEARCH keys USING INDEX keys_unpublished (update_time<?)',
+      'SCAN keys USING INDEX keys_unpublished',
       'RIGHT',
-      'SEARCH keyspaces USING INDEX keyspaces_unpublished (update_time<?)',
+      'SCAN keyspaces USING INDEX keyspaces_unpublished',
       'RIGHT',
-      'SEARCH owners USING INDEX owners_unpublished (update_time<?)',
+      'SCAN owners USING INDEX owners_unpublished',
     ],
   },
   keyPending: {
@@ -293,6 +309,108 @@ export const STATEMENTS = {
   ping: {
     sql: 'UPDATE probe SET writes = writes + 1 WHERE id = 1',
     plan: ['SEARCH probe USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  // What a copy moves, in chunks by primary key.
+  movedRegistry: {
+    sql: 'SELECT id, record FROM registry WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH registry USING INTEGER PRIMARY KEY (rowid>?)'],
+  },
+  movedKeyspaces: {
+    sql: 'SELECT id, record, pending, unmarked FROM keyspaces WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH keyspaces USING PRIMARY KEY (id>?)'],
+  },
+  movedOwners: {
+    sql: 'SELECT id, record, pending, unmarked FROM owners WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH owners USING PRIMARY KEY (id>?)'],
+  },
+  movedKeys: {
+    sql: 'SELECT id, record, pending FROM keys WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH keys USING INDEX keys_by_id (id>?)'],
+  },
+  movedSecrets: {
+    sql: `SELECT ${SECRET_COLUMNS.join(', ')} FROM secrets
+      WHERE (keyspace, lookup) > (?, ?) ORDER BY keyspace, lookup LIMIT ?`,
+    plan: ['SEARCH secrets USING PRIMARY KEY ((keyspace,lookup)>(?,?))'],
+  },
+  movedUsage: {
+    sql: 'SELECT key_id, count, last_used_time FROM usage WHERE key_id > ? ORDER BY key_id LIMIT ?',
+    plan: ['SEARCH usage USING PRIMARY KEY (key_id>?)'],
+  },
+  movedEvents: {
+    sql: 'SELECT id, record_kind, record_id, event FROM events WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH events USING INDEX events_by_id (id>?)'],
+  },
+  movedRequests: {
+    sql: 'SELECT id, record FROM requests WHERE id > ? ORDER BY id LIMIT ?',
+    plan: ['SEARCH requests USING PRIMARY KEY (id>?)'],
+  },
+  // Scans, once for each copy: all records are counted, to say how far the copy is.
+  countRecords: {
+    sql: `SELECT
+      1 AS registry,
+      (SELECT count(*) FROM keyspaces) AS keyspace,
+      (SELECT count(*) FROM owners) AS owner,
+      (SELECT count(*) FROM keys) AS key,
+      (SELECT count(*) FROM secrets) AS secret,
+      (SELECT count(*) FROM usage) AS usage,
+      (SELECT count(*) FROM events) AS event,
+      (SELECT count(*) FROM requests) AS request`,
+    plan: [
+      'SCAN CONSTANT ROW',
+      'SCALAR SUBQUERY 1',
+      'SCAN keyspaces',
+      'SCALAR SUBQUERY 2',
+      'SCAN keys USING COVERING INDEX keys_by_id',
+      'SCALAR SUBQUERY 3',
+      'SCAN secrets',
+      'SCALAR SUBQUERY 4',
+      'SCAN usage',
+      'SCALAR SUBQUERY 5',
+      'SCAN events USING COVERING INDEX events_by_id',
+    ],
+  },
+  putRegistry: {
+    sql: 'INSERT OR REPLACE INTO registry (id, revision, record) VALUES (1, :revision, :record)',
+    plan: [],
+  },
+  putKeyspace: {
+    sql: `INSERT OR REPLACE INTO keyspaces (${KEYSPACE_COLUMNS.join(', ')}) VALUES (${named(KEYSPACE_COLUMNS)})`,
+    plan: [],
+  },
+  putOwner: {
+    sql: `INSERT OR REPLACE INTO owners (${OWNER_COLUMNS.join(', ')}) VALUES (${named(OWNER_COLUMNS)})`,
+    plan: [],
+  },
+  putKey: {
+    sql: `INSERT OR REPLACE INTO keys (${KEY_COLUMNS.join(', ')}) VALUES (${named(KEY_COLUMNS)})`,
+    plan: [],
+  },
+  putSecret: {
+    sql: `INSERT OR REPLACE INTO secrets (${SECRET_COLUMNS.join(', ')}) VALUES (${named(SECRET_COLUMNS)})`,
+    plan: [],
+  },
+  putUsage: {
+    sql: `INSERT OR REPLACE INTO usage (key_id, count, last_used_time)
+      VALUES (:key_id, :count, :last_used_time)`,
+    plan: [],
+  },
+  putEvent: {
+    sql: `INSERT OR REPLACE INTO events (id, record_kind, record_id, revision, event)
+      VALUES (:id, :record_kind, :record_id, :revision, :event)`,
+    plan: [],
+  },
+  putRequest: {
+    sql: 'INSERT OR REPLACE INTO requests (id, expire_time, record) VALUES (:id, :expire_time, :record)',
+    plan: [],
+  },
+  readCopyNote: {
+    sql: 'SELECT note FROM copy_note WHERE id = 1',
+    plan: ['SEARCH copy_note USING INTEGER PRIMARY KEY (rowid=?)'],
+  },
+  writeCopyNote: { sql: 'INSERT OR REPLACE INTO copy_note (id, note) VALUES (1, ?)', plan: [] },
+  clearCopyNote: {
+    sql: 'DELETE FROM copy_note WHERE id = 1',
+    plan: ['SEARCH copy_note USING INTEGER PRIMARY KEY (rowid=?)'],
   },
 } as const satisfies Record<string, Statement>;
 

@@ -15,28 +15,28 @@ import type {
   KeyCounts,
   KeyFilter,
   KeyPage,
-  KeyStore,
   ListedKey,
   OwnerFilter,
   OwnerPosition,
   UnpublishedRecord,
+  UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
+import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
+import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
 import { ownerPage } from './owners.ts';
 import {
   type GenerationRow,
   keyColumns,
-  keyOf,
   keyspaceColumns,
-  keyspaceOf,
   type ListedRow,
   listedKeyOf,
   ownerColumns,
-  ownerOf,
-  pendingOf,
   type RecordRow,
+  requestColumns,
   type SecretRow,
   secretColumns,
   secretOf,
@@ -49,7 +49,7 @@ const CLEAR_PENDING = {
 } as const;
 
 /** Made by `openSqliteStore`. */
-export class SqliteKeyStore implements KeyStore {
+export class SqliteKeyStore implements MovableStore {
   readonly #file: Connection;
 
   constructor(file: Connection) {
@@ -141,7 +141,7 @@ export class SqliteKeyStore implements KeyStore {
   async insertKey(key: Key, secret: Secret): Promise<boolean> {
     return this.#file.writing(
       () =>
-        this.#file.runNamed('insertSecret', secretColumns(secret)) &&
+        this.#file.runNamed('insertFirstSecret', secretColumns(secret)) &&
         this.#file.runNamed('insertKey', keyColumns(key)),
     );
   }
@@ -174,8 +174,7 @@ export class SqliteKeyStore implements KeyStore {
   async insertRequest(request: RequestRecord): Promise<boolean> {
     return this.#file.writing(() => {
       this.#file.run('dropRequests', request.expireTime - 2 * REQUEST_TTL);
-      const columns = { id: request.id, expire_time: request.expireTime, record: JSON.stringify(request) };
-      return this.#file.runNamed('insertRequest', columns);
+      return this.#file.runNamed('insertRequest', requestColumns(request));
     });
   }
 
@@ -227,9 +226,9 @@ export class SqliteKeyStore implements KeyStore {
     );
   }
 
-  async listUnpublished(before: number, limit: number): Promise<UnpublishedRecord[]> {
+  async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
     return this.#file.reading(() => {
-      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', before, before, before, limit);
+      const rows = this.#file.rows<UnpublishedRecord>('listUnpublished', limit);
       return rows.map(({ kind, id }) => ({ kind, id }));
     });
   }
@@ -255,7 +254,7 @@ export class SqliteKeyStore implements KeyStore {
   }
 
   // One transaction: of a call that was rejected nothing was done, so its batch's name tells nothing more.
-  async addUsage(_batch: string, increments: readonly UsageIncrement[]): Promise<void> {
+  async addUsage(_batch: UsageBatch, increments: readonly UsageIncrement[]): Promise<void> {
     if (increments.length === 0) return;
     await this.#file.writingUnsynced(() => {
       for (const { keyId, count, lastUsedTime } of increments) {
@@ -274,6 +273,26 @@ export class SqliteKeyStore implements KeyStore {
       }
       return usage;
     });
+  }
+
+  batches<Kind extends MovedKind>(kind: Kind, after?: string): AsyncIterable<Batch<Kind>> {
+    return batchesOf(this.#file, kind, after);
+  }
+
+  async estimateRecords(): Promise<Record<MovedKind, number>> {
+    return estimateRecords(this.#file);
+  }
+
+  putRecords<Kind extends MovedKind>(kind: Kind, records: readonly Moved[Kind][]): Promise<void> {
+    return putRecords(this.#file, kind, records);
+  }
+
+  async readCopyNote(): Promise<string | undefined> {
+    return readCopyNote(this.#file);
+  }
+
+  writeCopyNote(note: string | undefined): Promise<void> {
+    return writeCopyNote(this.#file, note);
   }
 
   async ping(): Promise<void> {

@@ -113,22 +113,20 @@ export function eventCases(open: OpenForCase<KeyStore>): void {
         { kind: 'keyspace', id: 'acx' },
         { kind: 'key', id: young.id },
       ];
-      expect(await store.listUnpublished(T0 + 9, 9)).toEqual(expected);
-      expect(await store.listUnpublished(T0 + 9, 2)).toEqual(expected.slice(0, 2));
-      expect(await store.listUnpublished(T0 + 3, 9)).toEqual(expected.slice(0, 2));
-      expect(await store.listUnpublished(T0 + 1, 9)).toEqual([]);
+      expect(await store.listUnpublished(9)).toEqual(expected);
+      expect(await store.listUnpublished(2)).toEqual(expected.slice(0, 2));
     });
 
     test('a record is listed as unpublished until its events were published', async () => {
       const store = await open();
       const key = await storeEventful(store, 1);
       const record = { kind: 'key', id: key.id } as const;
-      expect(await store.listUnpublished(T0 + 1, 9)).toEqual([record]);
+      expect(await store.listUnpublished(9)).toEqual([record]);
       await store.publishEvents(record);
-      expect(await store.listUnpublished(T0 + 1, 9)).toEqual([]);
+      expect(await store.listUnpublished(9)).toEqual([]);
       const next = changed({ ...key, pending: [] as AuditEvent[] }, {});
       await store.replaceKey({ ...next, pending: [sampleEvent(next)] });
-      expect(await store.listUnpublished(T0 + 1, 9)).toEqual([record]);
+      expect(await store.listUnpublished(9)).toEqual([record]);
     });
   });
 }

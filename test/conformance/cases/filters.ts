@@ -4,7 +4,7 @@ import type { Key, KeyState } from '../../../src/domain/key.ts';
 import type { KeyFilter, KeyPosition, KeyStore } from '../../../src/storage/key-store.ts';
 import { type ModelKey, modelCount, modelList } from '../filter-model.ts';
 import type { OpenForCase } from '../key-store.ts';
-import { idsOf, storeKey, T0, unique } from '../samples.ts';
+import { idsOf, newBatch, storeKey, T0 } from '../samples.ts';
 
 // Few values for each field, so that filters meet keys and times fall together.
 const OWNERS = [
@@ -92,7 +92,7 @@ async function populate(store: KeyStore): Promise<ModelKey[]> {
   for (const [fields, lastUsedTime] of samples) {
     const key = await storeKey(store, fields);
     const usage = lastUsedTime === null ? undefined : { count: 1, lastUsedTime };
-    if (usage !== undefined) await store.addUsage(unique('batch'), [{ keyId: key.id, ...usage }]);
+    if (usage !== undefined) await store.addUsage(newBatch(), [{ keyId: key.id, ...usage }]);
     keys.push({ key, usage });
   }
   return keys;

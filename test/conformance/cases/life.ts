@@ -4,13 +4,13 @@ import type { KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
 import {
   changed,
+  newBatch,
   sampleKey,
   sampleKeyspace,
   sampleOwner,
   sampleRequest,
   sampleSecret,
   T0,
-  unique,
 } from '../samples.ts';
 
 export function lifeCases(open: OpenForCase<KeyStore>): void {
@@ -66,10 +66,10 @@ export function lifeCases(open: OpenForCase<KeyStore>): void {
         countKeys: () => store.countKeys({}, T0),
         listPeppers: () => store.listPeppers(),
         countKeysUnder: () => store.countKeysUnder('p1', T0),
-        listUnpublished: () => store.listUnpublished(T0, 1),
+        listUnpublished: () => store.listUnpublished(1),
         publishEvents: () => store.publishEvents({ kind: 'key', id: key.id }),
         listEvents: () => store.listEvents({ kind: 'key', id: key.id }),
-        addUsage: () => store.addUsage(unique('batch'), [{ keyId: key.id, count: 1, lastUsedTime: T0 }]),
+        addUsage: () => store.addUsage(newBatch(), [{ keyId: key.id, count: 1, lastUsedTime: T0 }]),
         readUsage: () => store.readUsage([key.id]),
         ping: () => store.ping(),
       };

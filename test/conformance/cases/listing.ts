@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { KeyState } from '../../../src/domain/key.ts';
 import type { KeyFilter, KeyPosition, KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
-import { idsOf, sampleKey, sampleSecret, storeKey, T0, unique } from '../samples.ts';
+import { idsOf, newBatch, sampleKey, sampleSecret, storeKey, T0 } from '../samples.ts';
 
 export function listingCases(open: OpenForCase<KeyStore>): void {
   describe('listing', () => {
@@ -163,7 +163,7 @@ export function listingCases(open: OpenForCase<KeyStore>): void {
       const unused = await storeKey(store, { createTime: T0 });
       const used = sampleKey({ createTime: T0 + 1 });
       await store.insertKey(used, sampleSecret(used));
-      await store.addUsage(unique('batch'), [{ keyId: used.id, count: 2, lastUsedTime: T0 + 9 }]);
+      await store.addUsage(newBatch(), [{ keyId: used.id, count: 2, lastUsedTime: T0 + 9 }]);
       expect(await store.listKeys({ filter: {}, limit: 9, now: T0 })).toEqual([
         { key: used, usage: { count: 2, lastUsedTime: T0 + 9 } },
         { key: unused, usage: undefined },

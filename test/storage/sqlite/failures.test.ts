@@ -12,9 +12,9 @@ describe('what the driver throws', () => {
       { keyId: key.id, count: 1, lastUsedTime: T0 },
       { keyId: key.id, count: 1, lastUsedTime: Number.NaN },
     ];
-    await expect(store.addUsage('one', increments)).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect(store.addUsage('writer:1', increments)).rejects.toMatchObject({ kind: 'unavailable' });
     expect(await store.readUsage([key.id])).toEqual(new Map());
-    await store.addUsage('one', increments.slice(0, 1));
+    await store.addUsage('writer:1', increments.slice(0, 1));
     expect((await store.readUsage([key.id])).get(key.id)?.count).toBe(1);
   });
 

@@ -177,7 +177,7 @@ describe('writes that still wait', () => {
     const before = await openForTest(path);
     const key = sampleKey();
     const inserted = before.insertKey(key, sampleSecret(key));
-    const counted = before.addUsage('batch', [{ keyId: key.id, count: 3, lastUsedTime: 5 }]);
+    const counted = before.addUsage('writer:1', [{ keyId: key.id, count: 3, lastUsedTime: 5 }]);
     await before.close();
     expect(await inserted).toBe(true);
     await counted;
