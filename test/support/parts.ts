@@ -1,5 +1,6 @@
 /** The operations over a real store, without servers: for tests that stand between two steps of one call. */
 
+import { onTestFinished } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { Marking } from '../../src/coherence/marking.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
@@ -27,7 +28,13 @@ export async function makeParts(
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
 ): Promise<Parts> {
-  return partsOver(wrap(await openTestStore()), onUnpublished, now);
+  const parts = await partsOver(wrap(await openTestStore()), onUnpublished, now);
+  // Before the store is closed.
+  onTestFinished(async () => {
+    await parts.marking.stop();
+    await parts.usage.close();
+  });
+  return parts;
 }
 
 /** The operations over a store that is there. */
