@@ -1,6 +1,7 @@
 /** Builds everything once, starts it in order and stops it in the reverse order. */
 
 import { Changes } from './coherence/changes.ts';
+import { Marking } from './coherence/marking.ts';
 import { PendingSweep, publishPending } from './coherence/pending.ts';
 import { AuthService } from './gen/gatehouse/v1/auth_service_pb.js';
 import { KeyService } from './gen/gatehouse/v1/key_service_pb.js';
@@ -12,6 +13,7 @@ import { patiently } from './keys/patiently.ts';
 import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
+import { ownerService } from './rpc/handlers/owner-service.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
@@ -28,7 +30,7 @@ import { UsageRecorder } from './verification/usage.ts';
 import { Verifier } from './verification/verifier.ts';
 
 /** Characters of records kept in memory: a hundred thousand keys of the usual size. */
-const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000 };
+const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 };
 /** How long an answer of the readiness check holds. */
 const READY_MS = 1000;
 /** How long calls that run may go on when the service stops. */
@@ -70,7 +72,9 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
   const secrets = new Secrets(settings.peppers);
   const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
   const verifier = new Verifier({ cached, record: store, secrets, usage, now });
-  const parts: Parts = { store, changes, secrets, usage, verifier, now };
+  const onUnmarked = (err: unknown) => log.warn({ err }, 'revoked keys are not marked yet');
+  const marking = new Marking({ store: cached, changes, now, onError: onUnmarked });
+  const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
 
   await patiently(() => publishPending(cached, onUnpublished));
   await patiently(() => ensureKeyspaces(parts));
@@ -97,8 +101,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
       router.service(AuthService, authService({ verifier, access: settings.verifyAccess }));
       router.service(KeyService, keyService(parts));
       router.service(KeyspaceService, keyspaceService(parts));
-      // Its RPCs are in the contract, and refused by name.
-      router.service(OwnerService, {});
+      router.service(OwnerService, ownerService(parts));
     },
     authenticate: (token, options) => authenticate(verifier, usage, now, token, options),
     verifyAccess: settings.verifyAccess,
@@ -127,6 +130,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     (err) =>
       log.warn({ err }, 'pending events could not be looked for or published; the next sweep tries again'),
   );
+  marking.watch();
   log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
 
   return {
@@ -137,6 +141,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     async stop() {
       await servers.drain(GRACE_MS);
       await sweep.stop();
+      await marking.stop();
       verifyLog.flush();
       try {
         await usage.close();
@@ -149,8 +154,8 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
 }
 
 /** What is counted where it happens, for whoever scrapes it. */
-function watchMemory(metrics: Metrics, { keys, secrets, keyspaces }: CachedKeyStore): void {
-  const records = { key: keys, secret: secrets, keyspace: keyspaces };
+function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces }: CachedKeyStore): void {
+  const records = { key: keys, secret: secrets, owner: owners, keyspace: keyspaces };
   const counted = (field: 'hits' | 'misses') => () =>
     Object.fromEntries(Object.entries(records).map(([record, cache]) => [record, cache[field]]));
   metrics.watch('gatehouse_cache_hits_total', 'Records answered from memory', 'record', counted('hits'));

@@ -1,7 +1,7 @@
 /** Options that several commands about keys share. */
 
 import { type Command, Option } from 'commander';
-import { collect, collectPair, parseTime } from './values.ts';
+import { collect, collectPair, parseCount, parseTime } from './values.ts';
 
 /** What a key may do, where from, and its metadata; given again, each option adds to its list. */
 export function addKeyFields(command: Command): Command {
@@ -20,6 +20,22 @@ export function expires(): Option {
     '--expires <time>',
     'stop working at this moment, such as 2027-01-01T00:00:00Z',
   ).argParser(parseTime);
+}
+
+/** The revision that a change is made to, or not at all; `expectedRevision` among the options. */
+export function expectedRevision(): Option {
+  return new Option(
+    '--if-revision, --expected-revision <number>',
+    'only while it is at this revision',
+  ).argParser(parseCount);
+}
+
+/** Makes a command safe to repeat by who did not see its answer. */
+export function requestId(): Option {
+  return new Option(
+    '--request-id <id>',
+    'makes it safe to repeat for 24 hours: with the same id it is done once, and its secret is not shown again',
+  );
 }
 
 export function neverExpires(): Option {

@@ -6,12 +6,12 @@ import { type Command, Option } from 'commander';
 import type { KeySchema } from '../gen/gatehouse/v1/key_pb.js';
 import { KeyService, UpdateKeyResponseSchema } from '../gen/gatehouse/v1/key_service_pb.js';
 import { type ServerOptions, withClient } from './connection.ts';
-import { addKeyFields, expires, neverExpires } from './key-options.ts';
+import { addKeyFields, expectedRevision, expires, neverExpires } from './key-options.ts';
 import { keyRows } from './key-view.ts';
 import { printAnswer } from './print-answer.ts';
 import { details } from './table.ts';
 import { BadUsage, type Terminal } from './terminal.ts';
-import { parseCount } from './values.ts';
+import { parseTime } from './values.ts';
 
 interface UpdateOptions extends ServerOptions {
   readonly name?: string;
@@ -27,7 +27,9 @@ interface UpdateOptions extends ServerOptions {
   readonly disable?: true;
   /** False: bound to none. */
   readonly project?: string | false;
-  readonly ifRevision?: number;
+  readonly endOverlap?: true;
+  readonly overlapUntil?: Timestamp;
+  readonly expectedRevision?: number;
 }
 
 type KeyChange = Omit<MessageInitShape<typeof KeySchema>, '$typeName'>;
@@ -47,12 +49,18 @@ export function addKeysUpdate(keys: Command, terminal: Terminal): void {
     .option('--disable', 'switch it off')
     .option('--project <project>', 'bind it to this project')
     .option('--no-project', 'bind it to none')
-    .option('--if-revision <number>', 'change it only while it is at this revision', parseCount)
+    .addOption(
+      new Option('--end-overlap', 'let the secret before the last rotation stop working now').conflicts(
+        'overlapUntil',
+      ),
+    )
+    .option('--overlap-until <time>', 'let it stop working at this moment, earlier than it would', parseTime)
+    .addOption(expectedRevision())
     .action(async (id: string) => {
       const options = command.optsWithGlobals<UpdateOptions>();
       const { key, paths } = changeOf(options);
       if (paths.length === 0) throw new BadUsage('nothing to change: give at least one field, see --help');
-      const revision = options.ifRevision;
+      const revision = options.expectedRevision;
       const answer = await withClient(terminal, options, KeyService, (client) =>
         client.updateKey({
           key: { ...key, id },
@@ -65,7 +73,7 @@ export function addKeysUpdate(keys: Command, terminal: Terminal): void {
 }
 
 function changeOf(options: UpdateOptions): { key: KeyChange; paths: string[] } {
-  const { name, permission, metadata, cidr, project, expires } = options;
+  const { name, permission, metadata, cidr, project, expires, overlapUntil } = options;
   const changes: [path: string, given: boolean, change: KeyChange][] = [
     ['name', name !== undefined, { name: name ?? '' }],
     [
@@ -85,6 +93,11 @@ function changeOf(options: UpdateOptions): { key: KeyChange; paths: string[] } {
       'project',
       project !== undefined,
       { project: project === undefined || project === false ? '' : project },
+    ],
+    [
+      'previous_secret',
+      overlapUntil !== undefined || options.endOverlap === true,
+      overlapUntil === undefined ? {} : { previousSecret: { expireTime: overlapUntil } },
     ],
   ];
   const given = changes.filter(([, isGiven]) => isGiven);

@@ -1,4 +1,4 @@
-/** `gatehouse keys create | get | revoke`. */
+/** `gatehouse keys`, and of its commands `create` and `get`. */
 
 import { durationFromMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Command, Option } from 'commander';
@@ -7,13 +7,15 @@ import {
   CreateKeyResponseSchema,
   GetKeyResponseSchema,
   KeyService,
-  RevokeKeyResponseSchema,
 } from '../gen/gatehouse/v1/key_service_pb.js';
 import { type ServerOptions, withClient } from './connection.ts';
-import { addKeyFields, expires, neverExpires } from './key-options.ts';
+import { addKeyFields, expires, neverExpires, requestId } from './key-options.ts';
 import { keyRows } from './key-view.ts';
 import { addKeysList } from './keys-list.ts';
+import { addKeysRevoke } from './keys-revoke.ts';
+import { addKeysRotate } from './keys-rotate.ts';
 import { addKeysUpdate } from './keys-update.ts';
+import { withSecret } from './new-secret.ts';
 import { printAnswer } from './print-answer.ts';
 import { details } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -30,15 +32,17 @@ interface CreateOptions extends ServerOptions {
   readonly ttl?: number;
   readonly expires?: Timestamp;
   readonly neverExpires?: true;
+  readonly requestId?: string;
 }
 
 export function addKeys(program: Command, terminal: Terminal): void {
-  const keys = program.command('keys').description('make, look at, change and revoke keys');
+  const keys = program.command('keys').description('make, look at, change, rotate and revoke keys');
   addCreate(keys, terminal);
   addGet(keys, terminal);
   addKeysList(keys, terminal);
   addKeysUpdate(keys, terminal);
-  addRevoke(keys, terminal);
+  addKeysRotate(keys, terminal);
+  addKeysRevoke(keys, terminal);
 }
 
 function addCreate(keys: Command, terminal: Terminal): void {
@@ -55,6 +59,7 @@ function addCreate(keys: Command, terminal: Terminal): void {
     )
     .addOption(expires())
     .addOption(neverExpires())
+    .addOption(requestId())
     .action(async () => {
       const options = command.optsWithGlobals<CreateOptions>();
       const answer = await withClient(terminal, options, KeyService, (client) =>
@@ -67,16 +72,10 @@ function addCreate(keys: Command, terminal: Terminal): void {
           metadata: options.metadata ?? {},
           allowedCidrs: options.cidr ?? [],
           expiry: expiryOf(options),
+          requestId: options.requestId ?? '',
         }),
       );
-      printAnswer(terminal, options, CreateKeyResponseSchema, answer, () =>
-        [
-          details(keyRows(answer.key)),
-          '',
-          'The secret, shown once; nobody can show it again:',
-          details([[answer.secret, '']]),
-        ].join('\n'),
-      );
+      printAnswer(terminal, options, CreateKeyResponseSchema, answer, () => withSecret(answer));
     });
 }
 
@@ -92,20 +91,5 @@ function addGet(keys: Command, terminal: Terminal): void {
     const options = command.optsWithGlobals<ServerOptions>();
     const answer = await withClient(terminal, options, KeyService, (client) => client.getKey({ id }));
     printAnswer(terminal, options, GetKeyResponseSchema, answer, () => details(keyRows(answer.key)));
-  });
-}
-
-function addRevoke(keys: Command, terminal: Terminal): void {
-  const command = keys
-    .command('revoke <id>')
-    .description('revoke a key for good; once this returns, no server accepts it')
-    .option('--reason <text>', 'why, for the audit trail');
-  command.action(async (id: string) => {
-    const options = command.optsWithGlobals<ServerOptions & { reason?: string }>();
-    const target = { case: 'id', value: id } as const;
-    const answer = await withClient(terminal, options, KeyService, (client) =>
-      client.revokeKey({ target, reason: options.reason ?? '' }),
-    );
-    printAnswer(terminal, options, RevokeKeyResponseSchema, answer, () => details(keyRows(answer.key)));
   });
 }

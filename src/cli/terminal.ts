@@ -44,6 +44,20 @@ export async function readStdin(terminal: Terminal, most: number): Promise<strin
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Beyond what a server takes, so that it is the server that says what is too long. */
+const MOST_KEY_BYTES = 65_536;
+
+/**
+ * A key from stdin: unlike an argument, no other user of the machine sees it there.
+ *
+ * @param example of a command that pipes it in.
+ * @throws BadUsage where stdin is the keyboard, on which the key would be shown.
+ */
+export async function readKeyFromStdin(terminal: Terminal, example: string): Promise<string> {
+  if (terminal.stdin.isTTY) throw new BadUsage(`no key on stdin: pipe it in, such as \`${example}\``);
+  return readStdin(terminal, MOST_KEY_BYTES);
+}
+
 /** The text of a file that an option or a setting names. @throws BadUsage where it cannot be read. */
 export function readTextFile(file: string): string {
   try {

@@ -14,7 +14,7 @@ import { describe } from './describe.ts';
 import { ExitCode } from './exit-codes.ts';
 import { printAnswer } from './print-answer.ts';
 import { type Column, details, table } from './table.ts';
-import { BadUsage, readStdin, type Terminal } from './terminal.ts';
+import { readKeyFromStdin, type Terminal } from './terminal.ts';
 import { collect, parseOwner } from './values.ts';
 
 interface VerifyOptions extends ServerOptions {
@@ -27,9 +27,6 @@ interface VerifyOptions extends ServerOptions {
   readonly explain?: true;
   readonly strong?: true;
 }
-
-/** Beyond what a server takes, so that it is the server that says what is too long. */
-const MOST_BYTES = 65_536;
 
 const CHECK_COLUMNS: readonly Column<Check>[] = [
   { title: 'CHECK', text: (check) => check.name },
@@ -79,10 +76,7 @@ export function addVerify(program: Command, terminal: Terminal): void {
 
 async function tokenOf(terminal: Terminal, argument: string | undefined): Promise<string> {
   if (argument !== undefined && argument !== '-') return argument;
-  if (argument === undefined && terminal.stdin.isTTY) {
-    throw new BadUsage('no token: pipe it in, such as `gatehouse verify < token.txt`');
-  }
-  return readStdin(terminal, MOST_BYTES);
+  return readKeyFromStdin(terminal, 'gatehouse verify < key.txt');
 }
 
 function answerText(answer: VerifyResponse, width: number | undefined): string {

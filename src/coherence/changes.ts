@@ -7,8 +7,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
-import type { Key, Secret } from '../domain/key.ts';
+import type { Key, Owner, Secret } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import { optional } from '../domain/optional.ts';
+import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
 
@@ -39,6 +41,13 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
 }
 
+type Changeable = ChangeableRecord & {
+  readonly updateTime: number;
+  /** Absent: it is a keyspace. */
+  readonly keyspace?: string;
+  readonly owner?: Owner;
+};
+
 /**
  * Milliseconds that a change goes on against others. Only other processes can win here, and of n of them each round has
  * one winner: a flood of small changes through all of them must not keep a revocation from winning in the end.
@@ -65,7 +74,7 @@ export class Changes {
 
   /** Adds a key. @returns false where its id or its secret's lookup is taken. */
   async addKey(key: Key, secret: Secret, actor: Actor): Promise<boolean> {
-    const event = this.#event('key.create', key, actor, []);
+    const event = this.#event('key.create', { kind: 'key', record: key }, actor, []);
     const added = await this.#store.insertKey({ ...key, pending: [event] }, secret);
     if (added) await this.#publish({ kind: 'key', id: key.id });
     return added;
@@ -73,7 +82,7 @@ export class Changes {
 
   /** Adds a keyspace. @returns false where its id is taken. */
   async addKeyspace(keyspace: Keyspace, actor: Actor): Promise<boolean> {
-    const event = this.#event('keyspace.create', keyspace, actor, []);
+    const event = this.#event('keyspace.create', { kind: 'keyspace', record: keyspace }, actor, []);
     const added = await this.#store.insertKeyspace({ ...keyspace, pending: [event] });
     if (added) await this.#publish({ kind: 'keyspace', id: keyspace.id });
     return added;
@@ -116,6 +125,30 @@ export class Changes {
   }
 
   /**
+   * Changes an owner's record, and makes it where there is none; as changeKey.
+   *
+   * @param edit is given a blank record, at revision 0, where there is none.
+   * @param options.expectedRevision 0: only where there is no record.
+   */
+  async changeOwner(
+    keyspace: string,
+    owner: Owner,
+    edit: Edit<OwnerRecord>,
+    options: ChangeOptions<OwnerRecord>,
+  ): Promise<Changed<OwnerRecord>> {
+    const id = ownerId(keyspace, owner);
+    const changed = await this.#change(
+      { kind: 'owner', id },
+      async () => (await this.#store.getOwner(id)) ?? blankOwner(keyspace, owner, this.#now()),
+      (next) => (next.revision === 1 ? this.#store.insertOwner(next) : this.#store.replaceOwner(next)),
+      edit,
+      options,
+    );
+    if (changed === undefined) throw new Error('an owner without a record has a blank one');
+    return changed;
+  }
+
+  /**
    * One change of a record at a time: else a flood of small changes by the holder of a key could keep its revocation
    * from ever winning the compare-and-set.
    */
@@ -135,7 +168,7 @@ export class Changes {
     }
   }
 
-  async #change<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+  async #change<R extends Changeable>(
     target: UnpublishedRecord,
     read: () => Promise<R | undefined>,
     replace: (next: R) => Promise<boolean>,
@@ -155,7 +188,7 @@ export class Changes {
         const edited = edit(before);
         if (edited === before) return { record: before, propagation: this.#propagation() };
 
-        const next = this.#nextVersion(before, edited, options);
+        const next = this.#nextVersion(target.kind, before, edited, options);
         if (await replace(next)) {
           await this.#publish(target);
           return { record: next, propagation: this.#propagation() };
@@ -166,7 +199,8 @@ export class Changes {
     });
   }
 
-  #nextVersion<R extends (Key | Keyspace) & { readonly updateTime: number }>(
+  #nextVersion<R extends Changeable>(
+    kind: UnpublishedRecord['kind'],
     before: R,
     edited: R,
     { action, actor, changedFields }: ChangeOptions<R>,
@@ -176,13 +210,13 @@ export class Changes {
       revision: before.revision + 1,
       updateTime: Math.max(this.#now(), before.updateTime),
     };
-    const event = this.#event(action, next, actor, changedFields(before, edited));
+    const event = this.#event(action, { kind, record: next }, actor, changedFields(before, edited));
     return { ...next, pending: [...before.pending, event] };
   }
 
   #event(
     action: EventAction,
-    record: ChangeableRecord & { readonly keyspace?: string },
+    { kind, record }: { readonly kind: UnpublishedRecord['kind']; readonly record: Changeable },
     actor: Actor,
     changedFields: readonly string[],
   ): AuditEvent {
@@ -193,9 +227,9 @@ export class Changes {
       revision: record.revision,
       actor: actor.id,
       changedFields,
-      ...(record.keyspace === undefined
-        ? { keyspace: record.id }
-        : { keyspace: record.keyspace, keyId: record.id }),
+      keyspace: record.keyspace ?? record.id,
+      ...(kind === 'key' ? { keyId: record.id } : {}),
+      ...optional('owner', record.owner),
       ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
       ...(actor.requestId === undefined ? {} : { requestId: actor.requestId }),
     };
@@ -210,6 +244,11 @@ export class Changes {
     }
   }
 
+  /** How far what is stored has spread, where nothing is to change. */
+  settled(): Propagation {
+    return this.#propagation();
+  }
+
   // Over the embedded store this process is the only one, and its memory dropped the record in the write; over MongoDB no
   // process keeps records in memory.
   #propagation(): Propagation {
@@ -221,6 +260,6 @@ function isUnavailable(error: unknown): boolean {
   return error instanceof Failure && error.kind === 'unavailable';
 }
 
-function revisionMismatch(message: string): Failure {
+export function revisionMismatch(message: string): Failure {
   return new Failure('conflict', 'REVISION_MISMATCH', message);
 }

@@ -17,11 +17,15 @@ import {
   managesSomewhere,
   RESERVED_KEYSPACE,
 } from './permissions.ts';
+import type { StandingKey } from './standing.ts';
 
 /** An authenticated caller: its key was judged live, from an allowed address. */
 export interface Caller {
-  readonly key: Key;
+  /** As it stands: its permissions are those that it has within its owner's bound. */
+  readonly key: StandingKey;
   readonly keyspace: Keyspace;
+  /** The generation of the secret that it showed. */
+  readonly generation: string;
 }
 
 /** How far a caller reaches into one keyspace: all of it, or one owner's keys (of one project, where bound). */

@@ -1,6 +1,15 @@
 /** The audit trail: one event for each change, written inside the changed record and published after it. */
 
-export type EventAction = 'key.create' | 'key.update' | 'key.revoke' | 'keyspace.create' | 'keyspace.update';
+export type EventAction =
+  | 'key.create'
+  | 'key.update'
+  | 'key.rotate'
+  | 'key.revoke'
+  | 'keyspace.create'
+  | 'keyspace.update'
+  | 'keyspace.revoke_keys'
+  | 'owner.update'
+  | 'owner.revoke_keys';
 
 export interface AuditEvent {
   /** `evt_` and random characters; publishing the same id twice leaves one event. */
@@ -10,6 +19,8 @@ export interface AuditEvent {
   readonly action: EventAction;
   readonly keyspace: string;
   readonly keyId?: string;
+  /** Owner of the changed key, or the changed owner. */
+  readonly owner?: { readonly kind: string; readonly id: string };
   /** Revision that the change led to. */
   readonly revision: number;
   /** Id of the key that made the change, or `system`. */

@@ -2,6 +2,7 @@
 
 import type { HashAlgorithm } from './digest.ts';
 import type { ChangeableRecord } from './event.ts';
+import type { RequestName } from './request.ts';
 
 /** Whose a key is, such as `user:42`. An owner belongs to one keyspace. */
 export interface Owner {
@@ -17,6 +18,8 @@ export interface Key extends ChangeableRecord {
   /** The one project that the key is for; absent: any. */
   readonly project?: string;
   readonly permissions: readonly string[];
+  /** Set: `permissions` is empty, and the key has what its owner's bound lists at each moment (no bound: nothing). */
+  readonly inheritOwnerPermissions?: true;
   readonly metadata: Readonly<Record<string, string>>;
   /** Canonical networks that the end client must come from; empty: any. */
   readonly allowedCidrs: readonly string[];
@@ -32,8 +35,40 @@ export interface Key extends ChangeableRecord {
   readonly expireTime?: number;
   readonly revokeTime?: number;
   readonly revokeReason?: string;
+  /** Generation of its owner's record that it was made in (see generation.ts); absent: 0. */
+  readonly ownerGeneration?: number;
+  /** Generation of its keyspace that it was made in; absent: 0. */
+  readonly keyspaceGeneration?: number;
   /** The generation of secret that the key accepts. */
   readonly generation: string;
+  /** The secret that the last rotation replaced, until its overlap has passed. */
+  readonly previous?: PreviousSecret;
+  /** The request that the current secret came by, where it came by one that may be repeated. */
+  readonly rotationRequest?: RequestName;
+}
+
+/** A replaced secret that still opens its key. */
+export interface PreviousSecret {
+  readonly generation: string;
+  /** It opens the key before this moment (milliseconds since 1970). */
+  readonly expireTime: number;
+}
+
+/** Which of a key's two secrets one is. */
+export type SecretAge = 'current' | 'previous';
+
+/** Which secret of the key this generation is at `now`; undefined: one that opens it no more, or never did. */
+export function secretAge(key: Key, generation: string, now: number): SecretAge | undefined {
+  if (generation === key.generation) return 'current';
+  const { previous } = key;
+  return previous !== undefined && generation === previous.generation && now < previous.expireTime
+    ? 'previous'
+    : undefined;
+}
+
+/** The id under which uses of one secret of a key are counted, beside those of the key. */
+export function secretUsageId(keyId: string, generation: string): string {
+  return `${keyId}/${generation}`;
 }
 
 /**

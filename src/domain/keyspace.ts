@@ -4,12 +4,13 @@ import type { HashAlgorithm } from './digest.ts';
 import { LOCATOR_LENGTH } from './digest.ts';
 import type { ChangeableRecord } from './event.ts';
 import type { Violation } from './failure.ts';
+import type { Generations } from './generation.ts';
 import { RESERVED_KEYSPACE } from './permissions.ts';
 import { entropyBits, isWellFormed, type TokenFormat } from './token.ts';
 
 export type SelfServiceCaller = 'key';
 
-export interface Keyspace extends ChangeableRecord, TokenFormat {
+export interface Keyspace extends ChangeableRecord, Generations, TokenFormat {
   readonly displayName: string;
   readonly hash: HashAlgorithm;
   /** Leading characters of a token (prefix included) that lists may show. */

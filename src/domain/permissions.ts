@@ -5,6 +5,9 @@
  * in `:*` and covers whatever begins with what stands before the star (`docs:*` covers `docs:read` and
  * `docs:read:own`, not `docs`).
  *
+ * What an owner's keys may do is bounded by the owner's record, where that has a bound: such a key may do what its own
+ * permissions and the bound both cover (`meet`).
+ *
  * Management permissions live only in the reserved keyspace `gatehouse`, know no `:*`, and may be
  * narrowed to one keyspace: `keys:create@acx`. One that is not narrowed covers every keyspace but
  * `gatehouse` itself.
@@ -42,6 +45,17 @@ export function covers(held: string, other: string): boolean {
 /** Those of `wanted` that nothing in `held` covers, in their order. */
 export function uncovered(held: readonly string[], wanted: readonly string[]): string[] {
   return wanted.filter((permission) => !held.some((one) => covers(one, permission)));
+}
+
+/**
+ * What two lists of held permissions have in common: it covers a permission asked for exactly where both do. Of two
+ * permissions that share anything one covers the other, so the narrower one is what they share.
+ */
+export function meet(one: readonly string[], other: readonly string[]): string[] {
+  const shared = one.flatMap((mine) =>
+    other.flatMap((its) => (covers(mine, its) ? [its] : covers(its, mine) ? [mine] : [])),
+  );
+  return [...new Set(shared)];
 }
 
 /** Whether the text may stand in a key's permissions outside the reserved keyspace. */

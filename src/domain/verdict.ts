@@ -4,9 +4,10 @@
  */
 
 import { isAllowedAddress } from './address.ts';
-import { isExpired, type Key, type Owner, ownerText, sameOwner } from './key.ts';
+import { isExpired, type Owner, ownerText, sameOwner } from './key.ts';
 import type { Keyspace } from './keyspace.ts';
 import { RESERVED_KEYSPACE, uncovered } from './permissions.ts';
+import type { StandingKey } from './standing.ts';
 
 /** In the order in which the contract asks for them: the first that applies is the answer. */
 export type VerifyStatus =
@@ -15,6 +16,7 @@ export type VerifyStatus =
   | 'wrong-keyspace'
   | 'not-found'
   | 'revoked'
+  | 'owner-disabled'
   | 'disabled'
   | 'expired'
   | 'wrong-owner'
@@ -49,9 +51,9 @@ export interface Verdict {
 interface Rule {
   readonly name: string;
   readonly status: VerifyStatus;
-  readonly passes: (key: Key, demands: Demands, now: number) => boolean;
-  readonly failure: (key: Key, demands: Demands) => string;
-  readonly success: (key: Key, demands: Demands) => string;
+  readonly passes: (key: StandingKey, demands: Demands, now: number) => boolean;
+  readonly failure: (key: StandingKey, demands: Demands) => string;
+  readonly success: (key: StandingKey, demands: Demands) => string;
 }
 
 const RULES: readonly Rule[] = [
@@ -61,6 +63,13 @@ const RULES: readonly Rule[] = [
     passes: (key) => key.revokeTime === undefined,
     failure: (key) => `the key was revoked at ${timeText(key.revokeTime)}`,
     success: () => 'the key is not revoked',
+  },
+  {
+    name: 'owner_enabled',
+    status: 'owner-disabled',
+    passes: (key) => !key.ownerDisabled,
+    failure: () => 'the owner of the key is disabled',
+    success: (key) => (key.owner === undefined ? 'the key has no owner' : 'its owner is not disabled'),
   },
   {
     name: 'enabled',
@@ -115,7 +124,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Management keys know no `:*`, so their permissions are only ever compared whole. */
-function missingPermissions(key: Key, wanted: readonly string[]): string[] {
+function missingPermissions(key: StandingKey, wanted: readonly string[]): string[] {
   if (key.keyspace !== RESERVED_KEYSPACE) return uncovered(key.permissions, wanted);
   return wanted.filter((one) => !key.permissions.includes('*') && !key.permissions.includes(one));
 }
@@ -125,7 +134,7 @@ function timeText(time: number | undefined): string {
 }
 
 /** Judges a key whose secret matched. `now` is milliseconds since 1970. */
-export function judge(key: Key, demands: Demands, now: number): Verdict {
+export function judge(key: StandingKey, demands: Demands, now: number): Verdict {
   const broken = RULES.find((rule) => !rule.passes(key, demands, now));
   if (broken === undefined) return { status: 'valid', message: 'the key is valid', missingPermissions: [] };
   return {
@@ -137,7 +146,7 @@ export function judge(key: Key, demands: Demands, now: number): Verdict {
 }
 
 /** Every check in the order in which `judge` makes them, with what it found. */
-export function explainVerdict(key: Key, demands: Demands, now: number): Check[] {
+export function explainVerdict(key: StandingKey, demands: Demands, now: number): Check[] {
   return RULES.map((rule) => {
     const passed = rule.passes(key, demands, now);
     return {

@@ -6,6 +6,7 @@ import { changeRegistry } from '../coherence/registry.ts';
 import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
 import { denied, Failure, invalidFields, notFound, type Violation } from '../domain/failure.ts';
+import type { Generations } from '../domain/generation.ts';
 import { collidingKeyspace, type Keyspace, keyspaceViolations } from '../domain/keyspace.ts';
 import { manages, managesSomewhere, RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
@@ -13,7 +14,10 @@ import { type Parts, reachKeyspace } from './parts.ts';
 import { checkPermissions, refuseBeyondCaller } from './plan.ts';
 
 /** The fields of a keyspace that a client decides. */
-export type KeyspaceDraft = Omit<Keyspace, 'createTime' | 'updateTime' | 'revision' | 'pending'>;
+export type KeyspaceDraft = Omit<
+  Keyspace,
+  'createTime' | 'updateTime' | 'revision' | 'pending' | keyof Generations
+>;
 
 const READERS = ['keyspaces:read', 'keyspaces:admin'] as const;
 

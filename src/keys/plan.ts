@@ -30,6 +30,7 @@ export interface KeyRequest {
   readonly owner?: Owner;
   readonly project?: string;
   readonly permissions: readonly string[];
+  readonly inheritOwnerPermissions?: true;
   readonly metadata: Readonly<Record<string, string>>;
   readonly allowedCidrs: readonly string[];
   readonly expiry?: Expiry;
@@ -42,6 +43,7 @@ export type KeyPlan = Pick<
   | 'owner'
   | 'project'
   | 'permissions'
+  | 'inheritOwnerPermissions'
   | 'metadata'
   | 'allowedCidrs'
   | 'createTime'
@@ -60,10 +62,17 @@ export function planKey(caller: Caller, keyspace: Keyspace, request: KeyRequest,
   if (within === undefined) throw outOfReach(caller, 'keys:create', `keyspace "${keyspace.id}"`);
 
   const permissions = checkPermissions(keyspace.id, request.permissions, 'permissions');
+  const inherits = request.inheritOwnerPermissions === true;
   const allowedCidrs = checkNetworks(request.allowedCidrs, 'allowed_cidrs');
   const metadata = isEmpty(request.metadata) ? keyspace.keyDefaults.metadata : request.metadata;
 
   if (within.scope === 'owner') {
+    if (inherits) {
+      throw denied(
+        'FIELD_NOT_YOURS',
+        "inherit_owner_permissions: a self-service key gets permissions of the calling key's",
+      );
+    }
     const { owner, project } = ownPlace(within, request);
     return {
       name: request.name,
@@ -78,12 +87,15 @@ export function planKey(caller: Caller, keyspace: Keyspace, request: KeyRequest,
     };
   }
   const management = keyspace.id === RESERVED_KEYSPACE;
+  if (inherits) checkInheriting(keyspace.id, request.owner, permissions, '');
   return {
     name: request.name,
     createTime: now,
     ...optional('owner', request.owner),
     ...optional('project', request.project),
-    permissions: managedPermissions(caller, keyspace, permissions),
+    ...(inherits
+      ? { permissions: [], inheritOwnerPermissions: true as const }
+      : { permissions: managedPermissions(caller, keyspace, permissions) }),
     metadata,
     allowedCidrs: management ? narrowedNetworks(caller, allowedCidrs) : allowedCidrs,
     ...optional(
@@ -109,6 +121,26 @@ export function checkPermissions(
   );
   if (violations.length > 0) throw invalidFields(violations);
   return [...new Set(permissions)];
+}
+
+/**
+ * Whether a key may have what its owner's bound lists, instead of permissions of its own.
+ *
+ * @param at path of the key in the request, such as `key.`.
+ * @throws Failure `invalid`.
+ */
+export function checkInheriting(
+  keyspaceId: string,
+  owner: Owner | undefined,
+  permissions: readonly string[],
+  at: string,
+): void {
+  const field = `${at}inherit_owner_permissions`;
+  if (keyspaceId === RESERVED_KEYSPACE) throw invalid(field, 'the reserved keyspace has no owner effects');
+  if (owner === undefined) throw invalid(field, 'needs a key with an owner');
+  if (permissions.length > 0) {
+    throw invalid(`${at}permissions`, 'must be empty with inherit_owner_permissions');
+  }
 }
 
 /** Canonical forms of the networks, without repeats. @throws Failure `invalid` naming each bad one by its path. */

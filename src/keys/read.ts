@@ -1,20 +1,53 @@
 /** Looking at keys. */
 
 import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts';
-import { sameOwner } from '../domain/key.ts';
+import { type Key, sameOwner, secretUsageId, type Usage } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
-import type { KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import type { KeyCounts, KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
+import { asShown, listShown, viewOf } from './listed.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
-/** One key with its usage, up to a second late. @throws Failure `not-found`, `denied`, `unavailable`. */
-export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ListedKey> {
-  const { key } = await reachKey(parts, caller, 'keys:read', id);
-  return { key, usage: await usageOf(parts, id) };
+/** A key as it is shown, with its usage, up to a second late. */
+export interface ShownKey extends ListedKey {
+  /** Last VALID answer to the secret before the last rotation, since then. */
+  readonly previousLastUsedTime: number | undefined;
 }
 
-export async function usageOf(parts: Parts, id: string): Promise<ListedKey['usage']> {
-  return (await parts.store.readUsage([id])).get(id);
+/** One key. @throws Failure `not-found`, `denied`, `unavailable`. */
+export async function getKey(parts: Parts, caller: Caller, id: string): Promise<ShownKey> {
+  const { key } = await reachKey(parts, caller, 'keys:read', id);
+  return shown(parts, key);
+}
+
+/** A key as it is recorded, but revoked where its generation has ended, with its usage. */
+export async function shown(parts: Pick<Parts, 'store' | 'verifier'>, record: Key): Promise<ShownKey> {
+  const [only] = await shownAll(parts, [record]);
+  if (only === undefined) throw new Error('the key is gone');
+  return only;
+}
+
+/** As `shown`, each of the keys, in their order. */
+export async function shownAll(
+  { store, verifier }: Pick<Parts, 'store' | 'verifier'>,
+  records: readonly Key[],
+): Promise<readonly ShownKey[]> {
+  const keys = await asShown(viewOf(store, await verifier.directory(true)), records);
+  const previous = keys.flatMap((key) => previousUsageId(key) ?? []);
+  const usage = await store.readUsage([...keys.map(({ id }) => id), ...previous]);
+  return keys.map((key) => withPrevious({ key, usage: usage.get(key.id) }, usage));
+}
+
+function previousUsageId({ id, previous }: Key): string | undefined {
+  return previous === undefined ? undefined : secretUsageId(id, previous.generation);
+}
+
+function withPrevious(listed: ListedKey, usage: ReadonlyMap<string, Usage>): ShownKey {
+  const previous = previousUsageId(listed.key);
+  return {
+    ...listed,
+    previousLastUsedTime: previous === undefined ? undefined : usage.get(previous)?.lastUsedTime,
+  };
 }
 
 export interface ListQuestion {
@@ -28,11 +61,11 @@ export interface ListQuestion {
 }
 
 export interface KeyListing {
-  readonly keys: readonly ListedKey[];
-  /** Whether keys follow after these. */
-  readonly more: boolean;
+  readonly keys: readonly ShownKey[];
+  /** Where the listing goes on behind these; undefined: nothing is left. */
+  readonly next: KeyPosition | undefined;
   /** Both without regard to `states`; absent unless asked for. */
-  readonly totals: { readonly total: number; readonly active: number } | undefined;
+  readonly totals: Pick<KeyCounts, 'total' | 'active'> | undefined;
   /** The moment at which states were judged. */
   readonly now: number;
   /** The token of the page that begins after a key of this one. */
@@ -56,19 +89,21 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
   if (filter === undefined) {
     return {
       keys: [],
-      more: false,
+      next: undefined,
       totals: question.withTotals ? { total: 0, active: 0 } : undefined,
       now,
       tokenAfter,
     };
   }
 
-  const page = { filter, limit: question.pageSize + 1, now, ...(after === undefined ? {} : { after }) };
-  const keys = await parts.store.listKeys(page);
+  const view = viewOf(parts.store, await parts.verifier.directory(true));
+  const { keys, next } = await listShown(view, filter, { limit: question.pageSize, after, now });
+  const previous = keys.flatMap(({ key }) => previousUsageId(key) ?? []);
+  const previousUsage = await parts.store.readUsage(previous);
   const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
   return {
-    keys: keys.slice(0, question.pageSize),
-    more: keys.length > question.pageSize,
+    keys: keys.map((listed) => withPrevious(listed, previousUsage)),
+    next,
     totals,
     now,
     tokenAfter,

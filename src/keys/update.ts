@@ -3,17 +3,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Changed } from '../coherence/changes.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore } from '../domain/caller.ts';
-import { denied, Failure } from '../domain/failure.ts';
+import { denied, Failure, invalid } from '../domain/failure.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { gone, type Parts, reachKey } from './parts.ts';
-import { checkExpireTime, checkNetworks, checkPermissions } from './plan.ts';
+import { checkExpireTime, checkInheriting, checkNetworks, checkPermissions } from './plan.ts';
 
 /** The fields to change. An absent one stays; `null` takes the value away. */
 export interface KeyChanges {
   readonly name?: string;
   readonly permissions?: readonly string[];
+  /** true takes the key's own permissions away; false leaves it with none until it is given some. */
+  readonly inheritOwnerPermissions?: boolean;
   readonly metadata?: Readonly<Record<string, string>>;
   /** Milliseconds since 1970; null: never expires. */
   readonly expireTime?: number | null;
@@ -21,16 +23,20 @@ export interface KeyChanges {
   /** null: bound to no project. */
   readonly project?: string | null;
   readonly allowedCidrs?: readonly string[];
+  /** End of the overlap in milliseconds since 1970, which can only be brought forward; null: now. */
+  readonly previousSecret?: number | null;
 }
 
 const FIELD_NAMES: Readonly<Record<keyof KeyChanges, string>> = {
   name: 'name',
   permissions: 'permissions',
+  inheritOwnerPermissions: 'inherit_owner_permissions',
   metadata: 'metadata',
   expireTime: 'expire_time',
   disabled: 'disabled',
   project: 'project',
   allowedCidrs: 'allowed_cidrs',
+  previousSecret: 'previous_secret',
 };
 
 /**
@@ -46,12 +52,14 @@ export async function updateKey(
   changes: KeyChanges,
   expectedRevision: number | undefined,
 ): Promise<Changed<Key>> {
-  const { keyspace, within } = await reachKey(parts, origin.caller, 'keys:update', id);
+  const { standing, keyspace, within } = await reachKey(parts, origin.caller, 'keys:update', id);
   if (within.scope === 'owner') refuseBeyondName(changes);
 
   const updated = await parts.changes.changeKey(
     id,
     (key) => {
+      // What has ended stays so: a generation only grows, and a key's own never changes.
+      refuseRevoked(key.revokeTime ?? standing.revokeTime);
       const next = applyChanges(key, keyspace, changes, parts.now());
       refuseMoreThanCaller(origin.caller, key, next);
       return isDeepStrictEqual(next, key) ? key : next;
@@ -65,6 +73,12 @@ export async function updateKey(
   );
   if (updated === undefined) throw gone(id);
   return updated;
+}
+
+function refuseRevoked(revokeTime: number | undefined): void {
+  if (revokeTime !== undefined) {
+    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
+  }
 }
 
 function refuseBeyondName(changes: KeyChanges): void {
@@ -82,13 +96,19 @@ function refuseMoreThanCaller(caller: Caller, before: Key, after: Key): void {
 }
 
 function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: number): Key {
-  if (key.revokeTime !== undefined) {
-    throw new Failure('precondition', 'KEY_REVOKED', 'the key is revoked, which is final');
-  }
-  const { expireTime, project, permissions, allowedCidrs, ...plain } = changes;
+  const {
+    expireTime,
+    project,
+    permissions,
+    inheritOwnerPermissions,
+    allowedCidrs,
+    previousSecret,
+    ...plain
+  } = changes;
   const next: { -readonly [P in keyof Key]: Key[P] } = { ...key, ...plain };
   if (permissions !== undefined)
     next.permissions = checkPermissions(key.keyspace, permissions, 'key.permissions');
+  setInheriting(next, inheritOwnerPermissions, permissions);
   if (allowedCidrs !== undefined) next.allowedCidrs = checkNetworks(allowedCidrs, 'key.allowed_cidrs');
   if (project === null) delete next.project;
   else if (project !== undefined) next.project = project;
@@ -97,11 +117,46 @@ function applyChanges(key: Key, keyspace: Keyspace, changes: KeyChanges, now: nu
     if (expireTime === null) delete next.expireTime;
     else next.expireTime = expireTime;
   }
-  return next;
+  return previousSecret === undefined ? next : withOverlapUntil(next, previousSecret, now);
+}
+
+/** @param named the permissions that the same change names. */
+function setInheriting(
+  key: { -readonly [P in keyof Key]: Key[P] },
+  inherits: boolean | undefined,
+  named: readonly string[] | undefined,
+): void {
+  if (inherits === false) delete key.inheritOwnerPermissions;
+  else if (inherits === true) key.inheritOwnerPermissions = true;
+  if (key.inheritOwnerPermissions !== true) return;
+  checkInheriting(key.keyspace, key.owner, named ?? [], 'key.');
+  key.permissions = [];
+}
+
+function withOverlapUntil({ previous, ...key }: Key, end: number | null, now: number): Key {
+  const lives = previous !== undefined && now < previous.expireTime;
+  if (end === null) return key;
+  if (!lives) {
+    throw new Failure(
+      'precondition',
+      'NO_PREVIOUS_SECRET',
+      'the key has no previous secret that still works',
+    );
+  }
+  if (end > previous.expireTime) {
+    throw invalid(
+      'key.previous_secret.expire_time',
+      `must not be later than it is, ${new Date(previous.expireTime).toISOString()}; an overlap can only be cut short`,
+    );
+  }
+  return end <= now ? key : { ...key, previous: { ...previous, expireTime: end } };
 }
 
 function changedFields(before: Key, after: Key): string[] {
   return (Object.keys(FIELD_NAMES) as (keyof KeyChanges)[])
-    .filter((field) => !isDeepStrictEqual(before[field], after[field]))
+    .filter((field) => {
+      const property = field === 'previousSecret' ? 'previous' : field;
+      return !isDeepStrictEqual(before[property], after[property]);
+    })
     .map((field) => FIELD_NAMES[field]);
 }

@@ -7,7 +7,7 @@
  * - Atomic: one record is changed as a whole or not at all; there are no changes over several records.
  * - Honest: a store that cannot answer rejects with a Failure of kind `unavailable`. It never answers "not there" when it
  *   could not look. A write that was rejected may have been done all the same, or may still be done.
- * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`) is answered or rejected within 500 ms, other
+ * - Bounded: what a Verify reads (`listKeyspaces`, `findSecret`, `getKey`, `getOwner`) is answered or rejected within 500 ms, other
  *   calls within a second for each record that they change, lists and counts within five seconds.
  * - Fresh: a read that starts after a write was acknowledged, by whichever process, sees it. (Usage, events and the list of
  *   unpublished records may lag right after another server has taken over.)
@@ -17,6 +17,8 @@
 import type { AuditEvent } from '../domain/event.ts';
 import type { Key, KeyState, Owner, Secret, Usage } from '../domain/key.ts';
 import type { Keyspace, Registry } from '../domain/keyspace.ts';
+import type { OwnerRecord } from '../domain/owner.ts';
+import type { RequestName, RequestRecord } from '../domain/request.ts';
 
 /** Which keys to list. Fields that are absent do not filter, an empty list finds nothing; time bounds are [after, before) in milliseconds. */
 export interface KeyFilter {
@@ -72,7 +74,28 @@ export interface UsageIncrement {
 export type UsageBatch = `${string}:${number}`;
 
 /** A record that still carries events which were not published. */
-export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace'; readonly id: string };
+export type UnpublishedRecord = { readonly kind: 'key' | 'keyspace' | 'owner'; readonly id: string };
+
+/** A record with generations (see domain/generation.ts). */
+export type GenerationRecord = { readonly kind: 'keyspace' | 'owner'; readonly id: string };
+
+/** Which owners to list. Fields that are absent do not filter, an empty list finds nothing. */
+export interface OwnerFilter {
+  /** Only owners of these keyspaces. */
+  readonly keyspaces?: readonly string[];
+  readonly kind?: string;
+  readonly disabled?: boolean;
+}
+
+/** A place in a listing of owners: the one after which it goes on. */
+export type OwnerPosition = Pick<OwnerRecord, 'keyspace' | 'owner'>;
+
+/** How many keys there are. */
+export interface KeyCounts {
+  readonly total: number;
+  readonly active: number;
+  readonly revoked: number;
+}
 
 export interface KeyStore {
   /** The registry; one exists from the store's first opening, at revision 1, with a random `macKey`. */
@@ -114,10 +137,43 @@ export interface KeyStore {
   insertKey(key: Key, secret: Secret): Promise<boolean>;
 
   /**
+   * Adds a further secret of a key. It opens nothing before the key accepts its generation.
+   * @returns false where a secret with this lookup exists in this keyspace; nothing is changed then.
+   */
+  insertSecret(secret: Secret): Promise<boolean>;
+
+  /**
    * Compare-and-set: writes the key, `pending` as given, if its stored revision is still `next.revision - 1`.
    * @returns whether it was written. Of several writers of one revision exactly one wins.
    */
   replaceKey(next: Key): Promise<boolean>;
+
+  /** The record of an owner, by its `ownerId`; undefined where there is none. */
+  getOwner(id: string): Promise<OwnerRecord | undefined>;
+
+  /** Those of the owners that have a record, by their ids. */
+  readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>>;
+
+  /**
+   * Adds an owner's record.
+   * @returns false where one with its id exists; nothing is changed then.
+   */
+  insertOwner(owner: OwnerRecord): Promise<boolean>;
+
+  /**
+   * Compare-and-set: writes the owner's record, `pending` as given, if its stored revision is still `next.revision - 1`.
+   * @returns whether it was written. Of several writers of one revision exactly one wins.
+   */
+  replaceOwner(next: OwnerRecord): Promise<boolean>;
+
+  /** Owners that pass the filter, by keyspace, kind and id, each compared byte by byte, behind `after`. */
+  listOwners(filter: OwnerFilter, after: OwnerPosition | undefined, limit: number): Promise<OwnerRecord[]>;
+
+  /** Owners whose record is `unmarked`, at most `limit`. */
+  listUnmarkedOwners(limit: number): Promise<OwnerRecord[]>;
+
+  /** Takes `unmarked` off, where the record's generation is still this one. Its revision stays. */
+  finishMarking(record: GenerationRecord, generation: number): Promise<void>;
 
   /**
    * Keys that pass the filter, newest first: by `createTime`, then by `id`, both falling. Walking on with the last key
@@ -126,13 +182,34 @@ export interface KeyStore {
    */
   listKeys(page: KeyPage): Promise<ListedKey[]>;
 
-  /** How many keys pass the filter without regard to `states`, and how many of them are active at `now`. */
-  countKeys(filter: KeyFilter, now: number): Promise<{ readonly total: number; readonly active: number }>;
+  /** Keys that this key made, or rotated last (`parentKeyId`), by id, behind `after`, at most `limit`. */
+  listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]>;
+
+  /** Notes a request. @returns false where one with its id is noted, expired or not; nothing is changed then. */
+  insertRequest(request: RequestRecord): Promise<boolean>;
+
+  /** The noted request of this id. One that expired a day ago or longer may be gone. */
+  readRequest(id: string): Promise<RequestRecord | undefined>;
+
+  /** Notes that the request was done, where what is noted under its id has its expireTime. Else nothing happens. */
+  finishRequest(request: RequestName): Promise<void>;
+
+  /** Forgets the request, where what is noted under its id has its expireTime. Else nothing happens. */
+  releaseRequest(request: RequestName): Promise<void>;
+
+  /**
+   * How many keys pass the filter without regard to `states`, and how many of them are active and revoked at `now`, going
+   * by the keys' records alone.
+   */
+  countKeys(filter: KeyFilter, now: number): Promise<KeyCounts>;
 
   /** The ids of all peppers that a stored secret was hashed under, whatever became of its key. */
   listPeppers(): Promise<string[]>;
 
-  /** How many keys that are neither revoked nor expired at `now` accept a secret under this pepper. Takes its time. */
+  /**
+   * How many keys that are neither revoked nor expired at `now` accept a secret under this pepper, the previous one
+   * included. Takes its time.
+   */
   countKeysUnder(pepperId: string, now: number): Promise<number>;
 
   /** Records with unpublished events, oldest first by `updateTime`, at most `limit`. */

@@ -3,17 +3,22 @@
 import type { AuditEvent } from '../domain/event.ts';
 import type { Key, Secret, Usage } from '../domain/key.ts';
 import type { Keyspace, Registry } from '../domain/keyspace.ts';
+import type { OwnerRecord } from '../domain/owner.ts';
+import type { RequestRecord } from '../domain/request.ts';
 import type { KeyStore, UnpublishedRecord } from './key-store.ts';
 
 /** Kinds of record, and what is moved of each. */
 export interface Moved {
   readonly registry: Registry;
-  /** With its pending events, as a key. */
+  /** With its pending events, as an owner and a key. */
   readonly keyspace: Keyspace;
+  readonly owner: OwnerRecord;
   readonly key: Key;
   readonly secret: Secret;
   readonly usage: Usage & { readonly keyId: string };
   readonly event: { readonly record: UnpublishedRecord; readonly event: AuditEvent };
+  /** Expired ones too, as long as the store has them. */
+  readonly request: RequestRecord;
 }
 
 export type MovedKind = keyof Moved;
@@ -22,10 +27,12 @@ export type MovedKind = keyof Moved;
 export const MOVED_KINDS = [
   'registry',
   'keyspace',
+  'owner',
   'secret',
   'key',
   'usage',
   'event',
+  'request',
 ] as const satisfies readonly MovedKind[];
 
 /** Records that are read or written at one time: few enough for the memory, and for one deadline. */

@@ -6,11 +6,18 @@
 import type { AuditEvent, ChangeableRecord } from '../domain/event.ts';
 import type { Key } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
+import type { OwnerRecord } from '../domain/owner.ts';
 
 export interface StoredRecord {
   readonly record: string;
   /** Absent or null where nothing waits, so that an index of it holds only records with something to do. */
   readonly pending?: string | null | undefined;
+}
+
+/** Of a record with generations. */
+export interface StoredGenerationRecord extends StoredRecord {
+  /** The generation whose dead keys may not be marked yet; absent or null where all are. Apart, as `pending` is. */
+  readonly unmarked?: number | null | undefined;
 }
 
 export function storedRecord({ pending, ...record }: ChangeableRecord): {
@@ -27,8 +34,16 @@ export function keyOf(stored: StoredRecord): Key {
   return recordOf(stored) as Key;
 }
 
-export function keyspaceOf(stored: StoredRecord): Keyspace {
-  return recordOf(stored) as Keyspace;
+export function keyspaceOf(stored: StoredGenerationRecord): Keyspace {
+  return generationRecordOf(stored) as Keyspace;
+}
+
+export function ownerOf(stored: StoredGenerationRecord): OwnerRecord {
+  return generationRecordOf(stored) as OwnerRecord;
+}
+
+function generationRecordOf(stored: StoredGenerationRecord): object {
+  return { ...recordOf(stored), ...(typeof stored.unmarked === 'number' ? { unmarked: true } : {}) };
 }
 
 function recordOf({ record, pending }: StoredRecord): object {

@@ -1,7 +1,8 @@
-/** Verify: token -> keyspace -> secret -> key -> verdict -> usage. */
+/** Verify: token -> keyspace -> secret -> key -> owner -> verdict -> usage. */
 
-import type { Key } from '../domain/key.ts';
+import { type Key, type SecretAge, secretAge, secretUsageId } from '../domain/key.ts';
 import { accepts, type Keyspace, KeyspaceDirectory } from '../domain/keyspace.ts';
+import type { StandingKey } from '../domain/standing.ts';
 import { bareToken } from '../domain/token.ts';
 import {
   type Check,
@@ -14,6 +15,7 @@ import {
 } from '../domain/verdict.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import type { Secrets } from './secrets.ts';
+import { standingOf } from './standing.ts';
 import type { UsageRecorder } from './usage.ts';
 
 export interface VerifyQuestion {
@@ -34,7 +36,9 @@ export interface VerifyAnswer {
   readonly message: string;
   readonly missingPermissions: readonly string[];
   /** Set whenever the secret matched, whatever the status. */
-  readonly key: Key | undefined;
+  readonly key: StandingKey | undefined;
+  /** Which of the key's secrets it was. */
+  readonly secretAge: SecretAge | undefined;
   /** That of the token's prefix, where the caller may verify in it. */
   readonly keyspace: Keyspace | undefined;
   /** With `explain`: every check in the order in which it was made. */
@@ -43,8 +47,10 @@ export interface VerifyAnswer {
 
 /** A key whose secret matched a token. */
 interface Match {
-  readonly key: Key;
+  readonly key: StandingKey;
   readonly keyspace: Keyspace;
+  /** The generation of the secret that matched. */
+  readonly generation: string;
 }
 
 /** A match, or why there is none. */
@@ -95,15 +101,24 @@ export class Verifier {
         message: UNMATCHED_MESSAGES[status],
         missingPermissions: [],
         key: undefined,
+        secretAge: undefined,
         keyspace,
         checks,
       };
     }
+    const { key, generation } = found;
     const now = this.#now();
-    const verdict = judge(found.key, question.demands, now);
-    if (question.explain) checks.push(...explainVerdict(found.key, question.demands, now));
-    else if (verdict.status === 'valid') this.#usage.count(found.key.id, now);
-    return { ...verdict, key: found.key, keyspace, checks };
+    const verdict = judge(key, question.demands, now);
+    if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
+    else if (verdict.status === 'valid') this.#count(key, generation, now);
+    const age = generation === key.generation ? 'current' : 'previous';
+    return { ...verdict, key, secretAge: age, keyspace, checks };
+  }
+
+  /** Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
+  #count(key: Key, generation: string, now: number): void {
+    this.#usage.count(key.id, now);
+    if (generation !== key.generation) this.#usage.count(secretUsageId(key.id, generation), now);
   }
 
   /** The keyspaces as they are now, in a form that finds one by token. */
@@ -125,8 +140,8 @@ export class Verifier {
   async match(token: string, strong: boolean): Promise<Match | undefined> {
     const keyspace = (await this.directory(strong)).forToken(token);
     if (keyspace === undefined || !PRINTABLE.test(token) || !accepts(keyspace, token)) return undefined;
-    const key = await this.#open(keyspace, token, strong);
-    return key === undefined ? undefined : { key, keyspace };
+    const opened = await this.#open(keyspace, token, strong);
+    return opened === undefined ? undefined : { ...opened, keyspace };
   }
 
   async #find(
@@ -174,16 +189,23 @@ export class Verifier {
     if (!holds('keyspace', accepted, `the request accepts ${id}`, `the request does not accept ${id}`)) {
       return { status: 'wrong-keyspace', keyspace };
     }
-    const key = await this.#open(keyspace, token, question.strong);
-    holds('secret', key !== undefined, 'a stored key accepts it', 'no stored key accepts it');
-    return key === undefined ? { status: 'not-found', keyspace } : { key, keyspace };
+    const opened = await this.#open(keyspace, token, question.strong);
+    holds('secret', opened !== undefined, 'a stored key accepts it', 'no stored key accepts it');
+    return opened === undefined ? { status: 'not-found', keyspace } : { ...opened, keyspace };
   }
 
   /** A secret opens its key only while the key accepts its generation. */
-  async #open(keyspace: Keyspace, token: string, strong: boolean): Promise<Key | undefined> {
+  async #open(
+    keyspace: Keyspace,
+    token: string,
+    strong: boolean,
+  ): Promise<Pick<Match, 'key' | 'generation'> | undefined> {
     const store = strong ? this.#record : this.#cached;
     const secret = await this.#secrets.find(store, keyspace, token);
     const key = secret === undefined ? undefined : await store.getKey(secret.keyId);
-    return key !== undefined && key.generation === secret?.generation ? key : undefined;
+    if (key === undefined || secret === undefined) return undefined;
+    const { generation } = secret;
+    if (secretAge(key, generation, this.#now()) === undefined) return undefined;
+    return { key: await standingOf(store, key, keyspace), generation };
   }
 }

@@ -31,6 +31,11 @@ function keyspace(fields: object): object {
 const create = (fields: object) => ({ keyspace: 'default', name: 'x', ...fields });
 const update = (fields: object, updateMask: string) => ({ key: { id: 'key_1', ...fields }, updateMask });
 
+const owner = (fields: object, updateMask: string) => ({
+  owner: { keyspace: 'default', kind: 'user', id: '1', ...fields },
+  updateMask,
+});
+
 describe('a bad field is named', () => {
   test.each([
     ['KeyService/CreateKey', create({ keyspace: '' }), 'keyspace'],
@@ -68,7 +73,28 @@ describe('a bad field is named', () => {
     ['KeyService/UpdateKey', update({ name: 'x' }, ''), 'update_mask'],
     ['KeyService/UpdateKey', update({ name: 'x' }, 'revision'), 'update_mask'],
     ['KeyService/UpdateKey', update({ name: 'x'.repeat(129) }, 'name'), 'key.name'],
+    [
+      'KeyService/UpdateKey',
+      update({ previousSecret: { expireTime: '10000-01-01T00:00:00Z' } }, 'previousSecret'),
+      'key.previous_secret.expire_time',
+    ],
+    [
+      'KeyService/UpdateKey',
+      { ...update({ name: 'x' }, 'name'), expectedRevision: '0' },
+      'expected_revision',
+    ],
+    ['KeyService/CreateKey', create({ requestId: 'a b' }), 'request_id'],
+    ['KeyService/CreateKey', create({ requestId: 'x'.repeat(129) }), 'request_id'],
+    ['KeyService/RotateKey', {}, 'id'],
+    ['KeyService/RotateKey', { id: 'gate_x' }, 'id'],
+    ['KeyService/RotateKey', { id: 'key_1', overlap: '-1s' }, 'overlap'],
+    ['KeyService/RotateKey', { id: 'key_1', overlap: '7776001s' }, 'overlap'],
+    ['KeyService/RotateKey', { id: 'key_1', overlap: '1d' }, 'overlap'],
+    ['KeyService/RotateKey', { id: 'key_1', expectedRevision: '0' }, 'expected_revision'],
+    ['KeyService/RotateKey', { id: 'key_1', requestId: 'a\nb' }, 'request_id'],
     ['KeyService/RevokeKey', {}, 'target'],
+    ['KeyService/RevokeKey', { secret: '' }, 'secret'],
+    ['KeyService/RevokeKey', { secret: 'x'.repeat(8193) }, 'secret'],
     ['KeyService/RevokeKey', { id: 'key_1', reason: 'x'.repeat(513) }, 'reason'],
     ['AuthService/Verify', { token: 'x'.repeat(8193) }, 'token'],
     ['AuthService/Verify', { token: 'x', permissions: ['*'] }, 'permissions[0]'],
@@ -100,6 +126,31 @@ describe('a bad field is named', () => {
       keyspace({ keyDefaults: { permissions: ['a b'] } }),
       'keyspace.key_defaults.permissions[0]',
     ],
+    ['KeyService/CreateKey', create({ inheritOwnerPermissions: true }), 'inherit_owner_permissions'],
+    [
+      'KeyService/CreateKey',
+      create({ inheritOwnerPermissions: true, owner: { kind: 'user', id: '1' }, permissions: ['a'] }),
+      'permissions',
+    ],
+    ['KeyService/RevokeKeys', { keyspace: 'default', expectedCount: -1 }, 'expected_count'],
+    ['KeyService/RevokeKeys', { keyspace: 'default', owner: { kind: 'user' } }, 'owner.id'],
+    ['OwnerService/GetOwner', { keyspace: 'default', kind: 'User', id: '1' }, 'kind'],
+    ['OwnerService/GetOwner', { keyspace: 'default', kind: 'user', id: '' }, 'id'],
+    ['OwnerService/ListOwners', { pageSize: 1001 }, 'page_size'],
+    ['OwnerService/ListOwners', { pageToken: 'forged' }, 'page_token'],
+    ['OwnerService/UpdateOwner', { owner: { keyspace: 'default', kind: 'user', id: '1' } }, 'update_mask'],
+    ['OwnerService/UpdateOwner', owner({}, 'generation'), 'update_mask'],
+    ['OwnerService/UpdateOwner', owner({}, 'notBefore'), 'owner.not_before'],
+    [
+      'OwnerService/UpdateOwner',
+      owner({ permissionBound: { permissions: ['a', 'a b'] } }, 'permissionBound'),
+      'owner.permission_bound.permissions[1]',
+    ],
+    [
+      'OwnerService/UpdateOwner',
+      owner({ permissionBound: { permissions: ['keys:create@default'] } }, 'permissionBound'),
+      'owner.permission_bound.permissions[0]',
+    ],
     ['KeyspaceService/CreateKeyspace', keyspace({ secretLenght: 40 }), 'keyspace.secretLenght'],
   ])('%s %j -> %s', async (method, body, field) => {
     const answer = await call(method, body);
@@ -117,8 +168,21 @@ describe('what is not there, or not offered', () => {
     ['KeyService/CreateKey', create({ keyspace: 'nowhere' }), 404, 'not_found'],
     ['KeyService/GetKey', { id: 'key_nowhere' }, 404, 'not_found'],
     ['KeyService/RevokeKey', { id: 'key_nowhere' }, 404, 'not_found'],
+    ['KeyService/RevokeKey', { secret: 'gate_nowhere' }, 404, 'not_found'],
+    ['KeyService/RotateKey', { id: 'key_nowhere' }, 404, 'not_found'],
     ['KeyService/UpdateKey', { key: { id: 'key_nowhere', name: 'x' }, updateMask: 'name' }, 404, 'not_found'],
     ['KeyspaceService/GetKeyspace', { id: 'nowhere' }, 404, 'not_found'],
+    ['OwnerService/GetOwner', { keyspace: 'default', kind: 'user', id: 'nobody' }, 404, 'not_found'],
+    ['OwnerService/ListOwners', { keyspace: 'nowhere' }, 404, 'not_found'],
+    [
+      'OwnerService/UpdateOwner',
+      { owner: { keyspace: 'gatehouse', kind: 'user', id: '1' }, updateMask: 'disabled' },
+      400,
+      'failed_precondition',
+    ],
+    ['KeyService/RevokeKeys', { keyspace: 'nowhere' }, 404, 'not_found'],
+    ['KeyService/RevokeKeys', { keyspace: 'gatehouse' }, 400, 'failed_precondition'],
+    ['KeyService/RevokeKeys', { keyspace: 'default', expectedCount: 7 }, 400, 'failed_precondition'],
     ['KeyspaceService/CreateKeyspace', keyspace({ id: 'default' }), 409, 'already_exists'],
     ['KeyspaceService/CreateKeyspace', keyspace({ prefix: 'gate_x_' }), 409, 'already_exists'],
     ['KeyspaceService/CreateKeyspace', keyspace({ prefix: 'g_', id: 'ok-prefix' }), 200, undefined],
@@ -135,13 +199,9 @@ describe('what is not there, or not offered', () => {
   });
 
   test.each([
-    ['KeyService/CreateKey', create({ requestId: 'r1' }), 'request_id'],
     ['KeyService/CreateKey', create({ credits: { remaining: '5' } }), 'credits'],
     ['KeyService/CreateKey', create({ rateLimits: [{ name: 'a', limit: 1, window: '1s' }] }), 'rate_limits'],
-    ['KeyService/CreateKey', create({ inheritOwnerPermissions: true }), 'inherit_owner_permissions'],
     ['KeyService/UpdateKey', update({ credits: { remaining: '5' } }, 'credits'), 'credits'],
-    ['KeyService/RevokeKey', { secret: 'gate_x' }, 'secret'],
-    ['KeyService/RevokeKey', { id: 'key_1', includeDescendants: true }, 'include_descendants'],
     ['AuthService/Verify', { token: 'x', cost: 0 }, 'cost'],
     ['AuthService/Verify', { token: 'x', chargeId: 'c' }, 'charge_id'],
     ['KeyspaceService/CreateKeyspace', keyspace({ clientCacheTtl: '5s' }), 'keyspace.client_cache_ttl'],
@@ -160,9 +220,14 @@ describe('what is not there, or not offered', () => {
       { keyspace: { id: 'default' }, updateMask: 'denyBodies' },
       'deny_bodies',
     ],
-    ['KeyService/RotateKey', {}, 'RotateKey'],
+    ['KeyService/AdjustCredits', {}, 'AdjustCredits'],
     ['KeyService/ImportKeys', {}, 'ImportKeys'],
-    ['OwnerService/GetOwner', {}, 'GetOwner'],
+    ['KeyService/RevokeKeys', { keyspace: 'default', requestId: 'r1' }, 'request_id'],
+    ['KeyService/RevokeKeys', { keyspace: 'default', project: '' }, 'project'],
+    ['KeyService/RevokeKeys', { createdBefore: '2026-01-01T00:00:00Z' }, 'created_before'],
+    ['KeyService/RevokeKeys', { lastUsedBefore: '2026-01-01T00:00:00Z' }, 'last_used_before'],
+    ['OwnerService/UpdateOwner', owner({ credits: { remaining: '5' } }, 'credits'), 'credits'],
+    ['OwnerService/UpdateOwner', owner({}, 'disabled,rateLimits'), 'rate_limits'],
   ])('is refused by name, never ignored: %s %j -> %s', async (method, body, name) => {
     const answer = await call(method, body);
     expect([answer.status, answer.body.code]).toEqual([501, 'unimplemented']);

@@ -55,7 +55,7 @@ describe('gRPC and JSON', () => {
     const refusals = [
       keys.createKey({ keyspace: 'default', name: '', permissions: ['a b'] }),
       keys.createKey({ keyspace: 'nowhere', name: 'x' }),
-      keys.createKey({ keyspace: 'default', name: 'x', requestId: 'r' }),
+      keys.createKey({ keyspace: 'default', name: 'x', credits: { remaining: 5n } }),
       keys.getKey({ id: 'key_nowhere' }),
       keys.getKey({ id: 'key_nowhere' }, { metadata: { authorization: 'Bearer ghm_wrong' } }),
     ].map((call) => call.then(() => undefined, errorOf));

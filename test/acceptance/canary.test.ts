@@ -59,8 +59,25 @@ async function useTokensEverywhere(): Promise<void> {
       `${gatehouse.http}/gatehouse.v1.AuthService/Verify?message=${encodeURIComponent(JSON.stringify({ token }))}`,
     );
     await call('KeyService/ListKeys', {}, { 'content-type': `application/${token}` });
+    // A secret that came by a rotation, the one that it replaced, and their way back.
+    const request = { id: body.key.id, overlap: '60s', requestId: token.slice(0, 128) };
+    const rotated: string = (await call('KeyService/RotateKey', request)).body.secret;
+    canaries.push({ id: body.key.id, token: rotated });
+    await call('KeyService/RotateKey', request);
+    await call('KeyService/RotateKey', { ...request, overlap: '1s' });
+    await call('KeyService/CreateKey', { keyspace: id, name: 'canary', requestId: rotated });
+    for (const one of [token, rotated]) {
+      await call('AuthService/Verify', { token: one });
+      await call('KeyService/RotateKey', { id: one });
+      await call('KeyService/RevokeKey', { secret: `${one}x` });
+      await call('KeyService/RevokeKey', { secret: one, reason: 5 });
+      await callJson(gatehouse, 'KeyService/RotateKey', { id: body.key.id }, { key: one });
+    }
+    await call('KeyService/UpdateKey', { key: { id: body.key.id }, updateMask: 'previousSecret' });
     await call('KeyService/RevokeKey', { secret: token });
+    await call('KeyService/RevokeKey', { secret: rotated });
     await call('KeyService/RevokeKey', { id: body.key.id });
+    await call('AuthService/Verify', { token: rotated });
     await call('AuthService/Verify', { token });
   }
 }
@@ -68,7 +85,7 @@ async function useTokensEverywhere(): Promise<void> {
 describe('a token', () => {
   test('is found neither in the store nor in a log line or metric, under no hashing', async () => {
     await useTokensEverywhere();
-    expect(canaries).toHaveLength(3);
+    expect(canaries).toHaveLength(6);
     const metrics = await (await fetch(`${gatehouse.http}/metrics`)).text();
     expect(metrics).toContain('gatehouse_verify_total');
     const before = await everything();

@@ -119,7 +119,7 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     gatehouse = await startGatehouse({ env });
     await put(CREATED, KEYS);
     await inParallel(CREATED, create);
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await gatehouse?.remove();
     await server?.remove();

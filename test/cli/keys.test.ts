@@ -289,6 +289,118 @@ describe('keys update', () => {
   });
 });
 
+describe('keys rotate', () => {
+  const verify = async (token: string) => (await json(['verify', token])).principal?.secretGeneration;
+
+  test('prints the new secret once, for a person, and the old one stops at once', async () => {
+    const { key, secret } = await createKey('to rotate');
+    const { code, stdout, stderr } = await cli(['keys', 'rotate', key.id]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^revision +2$/m);
+    expect(stdout).toMatch(/shown once.*:\ngate_[0-9A-Za-z]{38}\n$/);
+    const next = stdout.trimEnd().split('\n').at(-1) ?? '';
+    expect(await verify(next)).toBe('SECRET_GENERATION_CURRENT');
+    expect((await cli(['verify', secret])).code).toBe(2);
+  });
+
+  test('with --overlap keeps the old one, until keys update cuts it short or ends it', async () => {
+    const { key, secret } = await createKey('to rotate');
+    await json(['keys', 'rotate', key.id, '--overlap', '7d', '--if-revision', '1']);
+    expect(await verify(secret)).toBe('SECRET_GENERATION_PREVIOUS');
+    const { stdout } = await cli(['keys', 'get', key.id]);
+    expect(stdout).toMatch(/^previous secret +\{expire time \d{4}-.*Z/m);
+
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const cut = await json(['keys', 'update', key.id, '--overlap-until', until]);
+    expect(cut.key.previousSecret.expireTime).toBe(until);
+    const ended = await json(['keys', 'update', key.id, '--end-overlap', '--expected-revision', '3']);
+    expect([ended.key.revision, ended.key.previousSecret]).toEqual(['4', undefined]);
+    expect((await cli(['verify', secret])).code).toBe(2);
+    const late = await cli(['keys', 'update', key.id, '--overlap-until', until]);
+    expect([late.code, late.stderr]).toEqual([3, expect.stringMatching(/NO_PREVIOUS_SECRET\)\n$/)]);
+  });
+
+  test('of another revision, or longer than a server takes, is refused', async () => {
+    const { key } = await createKey('to rotate');
+    const moved = await cli(['keys', 'rotate', key.id, '--expected-revision', '2']);
+    expect([moved.code, moved.stderr]).toEqual([3, expect.stringMatching(/REVISION_MISMATCH\)\n$/)]);
+    const long = await cli(['keys', 'rotate', key.id, '--overlap', '91d']);
+    expect([long.code, long.stderr]).toEqual([3, expect.stringMatching(/^ {2}overlap: /m)]);
+  });
+});
+
+test('--request-id makes keys create and keys rotate safe to repeat, and says that the secret is not there again', async () => {
+  const create = ['keys', 'create', '--keyspace', 'default', '--name', 'once', '--request-id', 'cli-1'];
+  const { key } = await json(create);
+  const rotate = ['keys', 'rotate', key.id, '--request-id', 'cli-1'];
+  const { secret } = await json(rotate);
+  expect(secret).toMatch(/^gate_/);
+  for (const args of [create, rotate]) {
+    expect(await json(args)).toMatchObject({
+      replayed: true,
+      secret: '',
+      key: { id: key.id, revision: '2' },
+    });
+    const { code, stdout } = await cli(args);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\n\nThis request id was used before\. .*not shown again\.\n$/);
+    expect(stdout).not.toContain('shown once');
+  }
+  const other = await cli([...rotate, '--overlap', '1d']);
+  expect([other.code, other.stderr]).toEqual([3, expect.stringMatching(/REQUEST_ID_REUSED\)\n$/)]);
+});
+
+describe('keys revoke', () => {
+  test('takes the whole key from stdin in place of its id, and shows it nowhere', async () => {
+    for (const args of [['--secret-stdin'], ['-'], ['-', '--secret-stdin']]) {
+      const { key, secret } = await createKey('turned in');
+      const { code, stdout, stderr } = await cli(['keys', 'revoke', ...args], { stdin: `${secret}\n` });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(key.id);
+      expect(stdout).toMatch(/^state +revoked$/m);
+      expect(stdout).not.toContain(secret);
+    }
+    const unknown = await cli(['keys', 'revoke', '-'], { stdin: 'gate_unknown' });
+    expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringMatching(/\(NOT_FOUND\)\n$/)]);
+    expect(unknown.stderr).not.toContain('gate_unknown');
+  });
+
+  test('of no key, or of two at once, is a mistake', async () => {
+    const none = await cli(['keys', 'revoke']);
+    expect([none.code, none.stderr]).toEqual([
+      1,
+      'error: no key to revoke: give its id, or --secret-stdin\n',
+    ]);
+    const both = await cli(['keys', 'revoke', 'key_1', '--secret-stdin'], { stdin: 'gate_x' });
+    expect([both.code, both.stderr]).toEqual([
+      1,
+      'error: give the id of the key or --secret-stdin, not both\n',
+    ]);
+  });
+
+  test('lists what it made and still lives, and with --include-descendants revokes that too', async () => {
+    const format = { alphabet: 'ALPHABET_BASE62', secretLength: 32, hash: 'HASH_ALGORITHM_SHA256' };
+    const selfServiceCallers = ['SELF_SERVICE_CALLER_KEY'];
+    const as = (key: string, method: string, body: object) => callJson(gatehouse, method, body, { key });
+    await as(gatehouse.rootKey, 'KeyspaceService/CreateKeyspace', {
+      keyspace: { ...format, id: 'family', prefix: 'fam_', selfServiceCallers },
+    });
+    const inFamily = { keyspace: 'family', name: 'maker', owner: { kind: 'user', id: '1' } };
+    const maker = (await as(gatehouse.rootKey, 'KeyService/CreateKey', inFamily)).body;
+    const child = (await as(maker.secret, 'KeyService/CreateKey', { ...inFamily, name: 'the child' })).body;
+
+    const alone = await cli(['keys', 'revoke', maker.key.id]);
+    expect(alone.stdout).toMatch(/^Keys that it made, or that those made, and that still live: 1$/m);
+    expect(alone.stdout).toMatch(new RegExp(`^${child.key.id} +the child `, 'm'));
+    const family = await cli(['keys', 'revoke', maker.key.id, '--include-descendants', '--reason', 'leaked']);
+    expect(family.stdout).not.toContain('still live');
+    expect((await json(['keys', 'get', child.key.id])).key).toMatchObject({
+      state: 'KEY_STATE_REVOKED',
+      revokeReason: 'leaked',
+    });
+  });
+});
+
 test('keys revoke revokes for good, and again without harm', async () => {
   const { key } = await createKey('revoked');
   const { code, stdout } = await cli(['keys', 'revoke', key.id, '--reason', 'lost laptop']);

@@ -161,8 +161,12 @@ describe('a place', () => {
   test('may stand in the environment, and must then', async () => {
     const target = newFile();
     const run = (env: Record<string, string>) => ({ env, cwd: folder });
-    expect(await refusal('env:SOURCE', target, run({}))).toBe('--from: SOURCE is not set in the environment (exported?)');
-    expect(await refusal('env:SOURCE', target, run({ SOURCE: '' }))).toBe('--from: SOURCE is not set in the environment (exported?)');
+    expect(await refusal('env:SOURCE', target, run({}))).toBe(
+      '--from: SOURCE is not set in the environment (exported?)',
+    );
+    expect(await refusal('env:SOURCE', target, run({ SOURCE: '' }))).toBe(
+      '--from: SOURCE is not set in the environment (exported?)',
+    );
     expect(await refusal('env:SOURCE', target, run({ SOURCE: 'redis://u:hunter2@h' }))).toMatch(
       /^--from: SOURCE must be /,
     );

@@ -110,7 +110,9 @@ test('a copy to a disk that is full says so in one line, and goes on when there 
   expect({ status, stdout }).toEqual({ status: 4, stdout: '' });
   const line = `error: the data file ${target} cannot be (read or written|written: the disk is full); the copy is unfinished, and the same command goes on where it was\n$`;
   expect(stderr).toMatch(new RegExp(line));
-  expect((await copy(file, target)).stdout).toMatch(/^copied to .+, of which [1-9]\d+ records by an earlier run; /);
+  expect((await copy(file, target)).stdout).toMatch(
+    /^copied to .+, of which [1-9]\d+ records by an earlier run; /,
+  );
   expect(await contents(target)).toEqual(await contents(file));
 }, 60_000);
 
@@ -168,7 +170,9 @@ describe.skipIf(server === '')('a copy between an embedded store and MongoDB', (
 
     const there = await copy(file, uri);
     expect(there).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(copying|verifying): /) });
-    expect(there.stdout).toMatch(/^copied to MongoDB at \S+; both stores were read again and hold the same\n/);
+    expect(there.stdout).toMatch(
+      /^copied to MongoDB at \S+; both stores were read again and hold the same\n/,
+    );
     expect(there.stdout).toMatch(new RegExp(`^key +${held.key.length} +[0-9a-f]{64}$`, 'm'));
     expect(await contents(uri)).toEqual(held);
     await serving(

@@ -23,7 +23,8 @@ async function withKey(parts: Parts) {
   });
   const rename = async (name: string, expectedRevision?: number) =>
     (await updateKey(parts, root, key.id, { name }, expectedRevision)).record;
-  const revoke = async () => (await revokeKey(parts, root, key.id, 'leaked')).record;
+  const revoke = async () =>
+    (await revokeKey(parts, root, { id: key.id }, { reason: 'leaked', includeDescendants: false })).record;
   const stored = () => parts.store.getKey(key.id);
   const events = () => parts.store.listEvents({ kind: 'key', id: key.id });
   return { root, id: key.id, rename, revoke, stored, events };

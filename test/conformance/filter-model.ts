@@ -1,7 +1,7 @@
 /** What listing and counting mean, over keys in an array: written to be read, as the measure for every store. */
 
 import { type Key, keyState, sameOwner, type Usage } from '../../src/domain/key.ts';
-import type { KeyFilter } from '../../src/storage/key-store.ts';
+import type { KeyCounts, KeyFilter } from '../../src/storage/key-store.ts';
 
 export interface ModelKey {
   readonly key: Key;
@@ -16,15 +16,12 @@ export function modelList(keys: readonly ModelKey[], filter: KeyFilter, now: num
     .map(({ id }) => id);
 }
 
-export function modelCount(
-  keys: readonly ModelKey[],
-  filter: KeyFilter,
-  now: number,
-): { total: number; active: number } {
+export function modelCount(keys: readonly ModelKey[], filter: KeyFilter, now: number): KeyCounts {
   const passing = keys.filter((one) => passes(one, filter));
   return {
     total: passing.length,
     active: passing.filter(({ key }) => keyState(key, now) === 'active').length,
+    revoked: passing.filter(({ key }) => keyState(key, now) === 'revoked').length,
   };
 }
 

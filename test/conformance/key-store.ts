@@ -7,6 +7,7 @@ import { describe, onTestFinished } from 'vitest';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import type { MovableStore, OpenOptions } from '../../src/storage/movable-store.ts';
 import { changeCases } from './cases/changes.ts';
+import { childCases } from './cases/children.ts';
 import { durabilityCases } from './cases/durability.ts';
 import { eventCases } from './cases/events.ts';
 import { filterCases } from './cases/filters.ts';
@@ -14,7 +15,10 @@ import { insertCases } from './cases/inserts.ts';
 import { lifeCases } from './cases/life.ts';
 import { listingCases } from './cases/listing.ts';
 import { interruptionCases, movingCases } from './cases/moving.ts';
+import { ownerCases } from './cases/owners.ts';
 import { pepperCases } from './cases/peppers.ts';
+import { requestCases } from './cases/requests.ts';
+import { secretCases } from './cases/secrets.ts';
 import { usageCases } from './cases/usage.ts';
 import { valueCases } from './cases/values.ts';
 
@@ -51,10 +55,14 @@ export function keyStoreConformance(
 
   describe(`KeyStore: ${name}`, () => {
     insertCases(fresh);
+    secretCases(fresh);
+    requestCases(fresh);
+    childCases(fresh);
     changeCases(fresh);
     valueCases(fresh);
     listingCases(fresh);
     filterCases(fresh);
+    ownerCases(fresh);
     usageCases(fresh);
     pepperCases(fresh);
     eventCases(fresh);

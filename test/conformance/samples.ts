@@ -3,6 +3,8 @@
 import type { AuditEvent } from '../../src/domain/event.ts';
 import type { Key, Secret } from '../../src/domain/key.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
+import { type OwnerRecord, ownerId } from '../../src/domain/owner.ts';
+import type { RequestRecord } from '../../src/domain/request.ts';
 import type { KeyStore, ListedKey, UsageBatch } from '../../src/storage/key-store.ts';
 
 /** A moment in milliseconds; times of samples are written as distances from it. */
@@ -75,6 +77,23 @@ export function sampleKeyspace(fields: Partial<Keyspace> = {}): Keyspace {
   };
 }
 
+/** An owner's record; its id is that of its keyspace and owner. */
+export function sampleOwner({ keyspace = 'acx', owner, ...fields }: Partial<OwnerRecord> = {}): OwnerRecord {
+  const whose = owner ?? { kind: 'user', id: unique('owner') };
+  return {
+    id: ownerId(keyspace, whose),
+    keyspace,
+    owner: whose,
+    disabled: false,
+    generation: 0,
+    createTime: T0,
+    updateTime: T0,
+    revision: 1,
+    pending: [],
+    ...fields,
+  };
+}
+
 export function sampleEvent(record: { readonly id: string; readonly revision: number }): AuditEvent {
   return {
     id: unique('evt'),
@@ -86,6 +105,10 @@ export function sampleEvent(record: { readonly id: string; readonly revision: nu
     actor: 'system',
     changedFields: ['name'],
   };
+}
+
+export function sampleRequest(fields: Partial<RequestRecord> = {}): RequestRecord {
+  return { id: unique('request'), fingerprint: 'f', keyId: unique('key'), expireTime: T0, ...fields };
 }
 
 /** Stores a sample key with its secret. */

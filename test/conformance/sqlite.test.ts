@@ -13,12 +13,12 @@ keyStoreConformance('sqlite in a file, cached', () => openFile(cached), { movabl
 // A record or two are kept, so that eviction plays a part in every case.
 keyStoreConformance(
   'sqlite in a file, cached in a tiny memory',
-  () => openFile((store) => new CachedKeyStore(store, { secrets: 500, keys: 1000 })),
+  () => openFile((store) => new CachedKeyStore(store, { secrets: 500, keys: 1000, owners: 300 })),
   { movable: false },
 );
 
 function cached(store: KeyStore): KeyStore {
-  return new CachedKeyStore(store, { secrets: 1_000_000, keys: 1_000_000 });
+  return new CachedKeyStore(store, { secrets: 1_000_000, keys: 1_000_000, owners: 1_000_000 });
 }
 
 async function openMemory(): Promise<Opened> {

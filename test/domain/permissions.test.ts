@@ -7,6 +7,7 @@ import {
   isManagementPermission,
   MANAGEMENT_PERMISSIONS,
   manages,
+  meet,
   uncovered,
 } from '../../src/domain/permissions.ts';
 
@@ -48,6 +49,29 @@ describe('permissions of ordinary keys', () => {
       fc.property(sets, sets, fc.array(literal, { maxLength: 4 }), (parent, child, asked) => {
         fc.pre(uncovered(parent, child).length === 0 && uncovered(child, asked).length === 0);
         return uncovered(parent, asked).length === 0;
+      }),
+    );
+  });
+
+  test('what two lists have in common covers a permission exactly where both do', () => {
+    const sets = fc.array(held, { maxLength: 5 });
+    fc.assert(
+      fc.property(sets, sets, literal, (one, other, asked) => {
+        const within = (list: readonly string[]) => uncovered(list, [asked]).length === 0;
+        return within(meet(one, other)) === (within(one) && within(other));
+      }),
+      { numRuns: 10_000 },
+    );
+    expect(meet(['docs:*', 'mail:read'], ['docs:read', 'mail:*', 'x'])).toEqual(['docs:read', 'mail:read']);
+    expect(meet(['*'], [])).toEqual([]);
+  });
+
+  test('what two lists have in common never grows when one of them is narrowed', () => {
+    const sets = fc.array(held, { maxLength: 4 });
+    fc.assert(
+      fc.property(sets, sets, sets, (one, narrower, other) => {
+        fc.pre(uncovered(one, narrower).length === 0);
+        return uncovered(meet(one, other), meet(narrower, other)).length === 0;
       }),
     );
   });

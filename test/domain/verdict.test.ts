@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Key } from '../../src/domain/key.ts';
+import type { StandingKey } from '../../src/domain/standing.ts';
 import { type Demands, explainVerdict, judge } from '../../src/domain/verdict.ts';
 
 const NOW = 1_800_000_000_000;
 
-function key(overrides: Partial<Key> = {}): Key {
-  return {
+function key({ ownerDisabled = false, ...overrides }: Partial<StandingKey> = {}): StandingKey {
+  const one = {
     id: 'key_1',
     keyspace: 'acx',
     name: 'CI',
@@ -23,6 +23,7 @@ function key(overrides: Partial<Key> = {}): Key {
     pending: [],
     ...overrides,
   };
+  return { ...one, ownPermissions: one.permissions, ownerDisabled };
 }
 
 const nothing: Demands = { permissions: [] };
@@ -35,6 +36,7 @@ describe('judge', () => {
   test('the first status that applies is the answer, in the order of the contract', () => {
     const worst = key({
       revokeTime: NOW - 1,
+      ownerDisabled: true,
       disabled: true,
       expireTime: NOW - 1,
       owner: { kind: 'user', id: '1' },
@@ -47,9 +49,10 @@ describe('judge', () => {
       project: 'b',
       clientIp: '1.1.1.1',
     };
-    const healed: [string, Partial<Key>][] = [
+    const healed: [string, Partial<StandingKey>][] = [
       ['revoked', {}],
-      ['disabled', { revokeTime: undefined as never }],
+      ['owner-disabled', { revokeTime: undefined as never }],
+      ['disabled', { ownerDisabled: false }],
       ['expired', { disabled: false }],
       ['wrong-owner', { expireTime: NOW + 1 }],
       ['wrong-project', { owner: { kind: 'user', id: '2' } }],
@@ -99,6 +102,7 @@ describe('judge', () => {
   test('explain and judge agree: valid exactly if every check passed, else the first failed check is the reason', () => {
     const keys = fc.record({
       disabled: fc.boolean(),
+      ownerDisabled: fc.boolean(),
       revoked: fc.boolean(),
       expireTime: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 }), { nil: undefined }),
       project: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
+import { Marking } from '../../src/coherence/marking.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
@@ -98,5 +99,7 @@ function partsOver(store: KeyStore): Parts {
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
-  return { store, changes: new Changes(store, now, fail), secrets, usage, verifier, now };
+  const changes = new Changes(store, now, fail);
+  const marking = new Marking({ store, changes, now, onError: fail });
+  return { store, changes, marking, secrets, usage, verifier, now };
 }

@@ -206,6 +206,7 @@ describe('a management key', () => {
       'keyspace',
       'secret',
       'not_revoked',
+      'owner_enabled',
       'enabled',
       'not_expired',
       'owner',

@@ -41,7 +41,7 @@ async function selfService(parts: Parts) {
     owner: OWNER,
     permissions: ['a', 'b'],
   });
-  return { root, parent, origin: await callBy(parts, parent.token) };
+  return { root, parent, origin: await callBy(parts, parent.token ?? '') };
 }
 
 async function childrenOf(parts: Parts) {
@@ -54,7 +54,13 @@ describe('a key made by a caller', () => {
     [
       'that was revoked meanwhile',
       'CREDENTIALS_INVALID',
-      (parts: Parts, id: string) => async () => revokeKey(parts, await callBy(parts, ROOT_KEY), id, ''),
+      (parts: Parts, id: string) => async () =>
+        revokeKey(
+          parts,
+          await callBy(parts, ROOT_KEY),
+          { id: id },
+          { reason: '', includeDescendants: false },
+        ),
     ],
     [
       'that was disabled meanwhile',
@@ -97,7 +103,7 @@ describe('a key made by a caller', () => {
     const { parts, beforeNextInsert } = await partsWithHook();
     const { origin } = await selfService(parts);
     beforeNextInsert(async () => undefined);
-    const { token } = await createKey(parts, origin, 'shop', { ...NOTHING, name: 'child' });
+    const { token = '' } = await createKey(parts, origin, 'shop', { ...NOTHING, name: 'child' });
     const question = { token, keyspaces: [], demands: { permissions: [] }, strong: true, explain: false };
     expect((await parts.verifier.verify(question, () => true)).status).toBe('valid');
   });
@@ -123,8 +129,8 @@ describe('concurrent changes of one key', () => {
     const parts = await makeParts();
     const { root, parent } = await selfService(parts);
     for (const name of ['one', 'two']) await updateKey(parts, root, parent.key.id, { name }, undefined);
-    await revokeKey(parts, root, parent.key.id, 'leaked');
-    await revokeKey(parts, root, parent.key.id, 'again');
+    await revokeKey(parts, root, { id: parent.key.id }, { reason: 'leaked', includeDescendants: false });
+    await revokeKey(parts, root, { id: parent.key.id }, { reason: 'again', includeDescendants: false });
     const events = await parts.store.listEvents({ kind: 'key', id: parent.key.id });
     expect(events.map(({ action, revision, changedFields }) => [action, revision, changedFields])).toEqual([
       ['key.create', 1, []],

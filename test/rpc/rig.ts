@@ -4,8 +4,8 @@ import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import type { Caller } from '../../src/domain/caller.ts';
 import { denied, Failure, notFound } from '../../src/domain/failure.ts';
-import type { Key } from '../../src/domain/key.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
+import type { StandingKey } from '../../src/domain/standing.ts';
 import {
   AuthService,
   VerifyRequestSchema,
@@ -121,8 +121,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 }
 
 function someCaller(): Caller {
-  const key = { id: 'key_caller', keyspace: 'gatehouse', permissions: ['*'] } as unknown as Key;
-  return { key, keyspace: { id: 'gatehouse' } as unknown as Keyspace };
+  const key = { id: 'key_caller', keyspace: 'gatehouse', permissions: ['*'] } as unknown as StandingKey;
+  return { key, keyspace: { id: 'gatehouse' } as unknown as Keyspace, generation: 'current' };
 }
 
 /** What GetKey does for an id. */

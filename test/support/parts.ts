@@ -2,6 +2,7 @@
 
 import { onTestFinished } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
+import { Marking } from '../../src/coherence/marking.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
@@ -25,17 +26,33 @@ const fail = (error: unknown): never => {
 export async function makeParts(
   wrap: (store: KeyStore) => KeyStore = (store) => store,
   onUnpublished: (error: unknown) => void = fail,
+  now: () => number = Date.now,
 ): Promise<Parts> {
-  const store = wrap(await openTestStore());
-  const now = Date.now;
+  const parts = await partsOver(wrap(await openTestStore()), onUnpublished, now);
+  // Before the store is closed.
+  onTestFinished(async () => {
+    await parts.marking.stop();
+    await parts.usage.close();
+  });
+  return parts;
+}
+
+/** The operations over a store that is there. */
+export async function partsOver(
+  store: KeyStore,
+  onUnpublished: (error: unknown) => void = fail,
+  now: () => number = Date.now,
+): Promise<Parts> {
   const usage = new UsageRecorder(store, fail);
   // Before the store is closed: what was registered last is called first.
   onTestFinished(() => usage.close());
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
+  const changes = new Changes(store, now, onUnpublished);
   const parts: Parts = {
     store,
-    changes: new Changes(store, now, onUnpublished),
+    changes,
+    marking: new Marking({ store, changes, now, onError: fail }),
     secrets,
     usage,
     verifier,

@@ -27,7 +27,7 @@ interface Rig {
 async function rig(): Promise<Rig> {
   const calls: string[] = [];
   const parts = await makeParts((store) => counted(store, calls));
-  const cache = new CachedKeyStore(parts.store, { secrets: 100_000, keys: 100_000 });
+  const cache = new CachedKeyStore(parts.store, { secrets: 100_000, keys: 100_000, owners: 100_000 });
   const secrets = new Secrets([]);
   const verifier = new Verifier({
     cached: cache,
@@ -50,7 +50,7 @@ async function rig(): Promise<Rig> {
     selfServiceCallers: [],
     selfServiceMayOutlive: false,
   });
-  const { key, token } = await createKey(parts, root, 'checked', { ...NOTHING, name: 'x' });
+  const { key, token = '' } = await createKey(parts, root, 'checked', { ...NOTHING, name: 'x' });
   return { parts, verifier, cache, calls, token, keyId: key.id };
 }
 
@@ -122,7 +122,12 @@ describe('a Verify', () => {
     const { verifier, calls, token, parts, keyId } = await rig();
     await ask(verifier, token);
     // Past the cache, as another process would.
-    await revokeKey(parts, await callBy(parts, ROOT_KEY), keyId, '');
+    await revokeKey(
+      parts,
+      await callBy(parts, ROOT_KEY),
+      { id: keyId },
+      { reason: '', includeDescendants: false },
+    );
     calls.length = 0;
     expect((await ask(verifier, token)).status).toBe('valid');
     expect(calls).toEqual([]);

@@ -5,7 +5,7 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { isManager } from '../../domain/caller.ts';
 import { Failure } from '../../domain/failure.ts';
-import type { Key } from '../../domain/key.ts';
+import type { SecretAge } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
 import {
   type ManagementPermission,
@@ -13,6 +13,7 @@ import {
   managesSomewhere,
   RESERVED_KEYSPACE,
 } from '../../domain/permissions.ts';
+import type { StandingKey } from '../../domain/standing.ts';
 import type { VerifyStatus } from '../../domain/verdict.ts';
 import {
   type AuthService,
@@ -46,6 +47,7 @@ const STATUSES: Readonly<Record<VerifyStatus, StatusMessage>> = {
   'wrong-keyspace': StatusMessage.WRONG_KEYSPACE,
   'not-found': StatusMessage.NOT_FOUND,
   revoked: StatusMessage.REVOKED,
+  'owner-disabled': StatusMessage.OWNER_DISABLED,
   disabled: StatusMessage.DISABLED,
   expired: StatusMessage.EXPIRED,
   'wrong-owner': StatusMessage.WRONG_OWNER,
@@ -162,12 +164,12 @@ function scopeOf(
 }
 
 function responseOf(answered: VerifyAnswer): VerifyResponse {
-  const { key } = answered;
+  const { key, secretAge } = answered;
   return create(VerifyResponseSchema, {
     valid: answered.status === 'valid',
     status: STATUSES[answered.status],
     message: answered.message,
-    ...(key === undefined ? {} : { principal: principalOf(key) }),
+    ...(key === undefined ? {} : { principal: principalOf(key, secretAge) }),
     revision: BigInt(key?.revision ?? 0),
     // The only process over its store reads every record as it is now.
     recordAge: durationFromMs(0),
@@ -177,7 +179,7 @@ function responseOf(answered: VerifyAnswer): VerifyResponse {
   });
 }
 
-function principalOf(key: Key): Principal {
+function principalOf(key: StandingKey, secretAge: SecretAge | undefined): Principal {
   return create(PrincipalSchema, {
     kind: PrincipalKind.KEY,
     keyId: key.id,
@@ -189,6 +191,6 @@ function principalOf(key: Key): Principal {
     permissions: [...key.permissions],
     metadata: { ...key.metadata },
     ...timeField('expireTime', key.expireTime),
-    secretGeneration: SecretGeneration.CURRENT,
+    secretGeneration: secretAge === 'previous' ? SecretGeneration.PREVIOUS : SecretGeneration.CURRENT,
   });
 }

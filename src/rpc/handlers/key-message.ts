@@ -9,13 +9,15 @@ import {
   type Key as KeyMessage,
   KeySchema,
   KeyState as KeyStateMessage,
+  type PreviousSecret,
+  PreviousSecretSchema,
 } from '../../gen/gatehouse/v1/key_pb.js';
 import { type Owner as OwnerMessage, OwnerSchema } from '../../gen/gatehouse/v1/owner_pb.js';
 import {
   type Propagation as PropagationMessage,
   PropagationSchema,
 } from '../../gen/gatehouse/v1/propagation_pb.js';
-import type { ListedKey } from '../../storage/key-store.ts';
+import type { ShownKey } from '../../keys/read.ts';
 
 const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
   active: KeyStateMessage.ACTIVE,
@@ -25,7 +27,10 @@ const STATES: Readonly<Record<KeyState, KeyStateMessage>> = {
 };
 
 /** @param now moment at which the state is judged. */
-export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
+export function keyMessage({ key, usage, previousLastUsedTime }: ShownKey, now: number): KeyMessage {
+  const { previous } = key;
+  const state = keyState(key, now);
+  const previousWorks = previous !== undefined && now < previous.expireTime && !isFinal(state);
   return create(KeySchema, {
     id: key.id,
     keyspace: key.keyspace,
@@ -34,8 +39,9 @@ export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
     ...(key.owner === undefined ? {} : { owner: ownerMessage(key.owner) }),
     project: key.project ?? '',
     permissions: [...key.permissions],
+    inheritOwnerPermissions: key.inheritOwnerPermissions ?? false,
     metadata: { ...key.metadata },
-    state: STATES[keyState(key, now)],
+    state: STATES[state],
     disabled: key.disabled,
     createTime: timestampFromMs(key.createTime),
     createdBy: key.createdBy,
@@ -46,8 +52,20 @@ export function keyMessage({ key, usage }: ListedKey, now: number): KeyMessage {
     revokeReason: key.revokeReason ?? '',
     ...timeField('lastUsedTime', usage?.lastUsedTime),
     usageCount: BigInt(usage?.count ?? 0),
+    ...(previousWorks ? { previousSecret: previousMessage(previous.expireTime, previousLastUsedTime) } : {}),
     allowedCidrs: [...key.allowedCidrs],
     revision: BigInt(key.revision),
+  });
+}
+
+function isFinal(state: KeyState): boolean {
+  return state === 'revoked' || state === 'expired';
+}
+
+function previousMessage(expireTime: number, lastUsedTime: number | undefined): PreviousSecret {
+  return create(PreviousSecretSchema, {
+    expireTime: timestampFromMs(expireTime),
+    ...timeField('lastUsedTime', lastUsedTime),
   });
 }
 

@@ -5,7 +5,7 @@ import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { Key } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
-import { KeySchema } from '../../gen/gatehouse/v1/key_pb.js';
+import { type Key as KeyMessage, KeySchema, type PreviousSecret } from '../../gen/gatehouse/v1/key_pb.js';
 import {
   type CreateKeyRequest,
   CreateKeyRequestSchema,
@@ -14,36 +14,47 @@ import {
   type KeyService,
   type ListKeysRequest,
   ListKeysResponseSchema,
-  RevokeKeyRequestSchema,
   RevokeKeyResponseSchema,
+  RevokeKeysRequestSchema,
+  RevokeKeysResponseSchema,
+  RotateKeyResponseSchema,
   type UpdateKeyRequest,
   UpdateKeyResponseSchema,
 } from '../../gen/gatehouse/v1/key_service_pb.js';
 import { createKey } from '../../keys/create.ts';
 import type { Parts } from '../../keys/parts.ts';
 import type { Expiry, KeyRequest } from '../../keys/plan.ts';
-import { getKey, type ListQuestion, listKeys, usageOf } from '../../keys/read.ts';
+import { getKey, type ListQuestion, listKeys, type ShownKey, shown, shownAll } from '../../keys/read.ts';
 import { revokeKey } from '../../keys/revoke.ts';
+import { revokeKeys } from '../../keys/revoke-keys.ts';
+import { rotateKey } from '../../keys/rotate.ts';
 import { type KeyChanges, updateKey } from '../../keys/update.ts';
 import { callOf } from '../call.ts';
-import { notOffered } from '../refusals.ts';
 import { originOf, requireCaller } from './caller.ts';
 import { keyMessage, ownerOf, propagationMessage, stateOf, timeOf } from './key-message.ts';
 import { KEY_PATHS_NOT_OFFERED, refuseMaskPaths, refuseNotOffered } from './not-offered.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
-/** Bytes of keys after which a page ends, however many keys were asked for. */
+/** Bytes of keys after which a page, or a list in an answer, ends, however many keys were asked for. */
 const MAX_PAGE_BYTES = 2 * 1024 * 1024;
 
 export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>> {
   return {
     async createKey(request, context) {
       refuseNotOffered(CreateKeyRequestSchema, request);
-      const { key, token } = await createKey(parts, originOf(context), request.keyspace, keyRequest(request));
+      const { keyspace, requestId } = request;
+      const { key, token } = await createKey(
+        parts,
+        originOf(context),
+        keyspace,
+        keyRequest(request),
+        requestId,
+      );
       noteKey(context, key);
       return create(CreateKeyResponseSchema, {
-        key: keyMessage({ key, usage: undefined }, parts.now()),
-        secret: token,
+        key: keyMessage(token === undefined ? await shown(parts, key) : neverUsed(key), parts.now()),
+        secret: token ?? '',
+        replayed: token === undefined,
       });
     },
 
@@ -60,17 +71,11 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         ...optional('totalSize', total),
         ...optional('activeSize', active),
       });
-      let bytes = 0;
-      for (const listed of listing.keys) {
-        const message = keyMessage(listed, listing.now);
-        bytes += toBinary(KeySchema, message).length;
-        if (bytes > MAX_PAGE_BYTES && response.keys.length > 0) break;
-        response.keys.push(message);
-      }
-      const last = listing.keys[response.keys.length - 1];
-      const more = listing.more || response.keys.length < listing.keys.length;
+      response.keys.push(...fittingMessages(listing.keys, listing.now));
+      const cut = response.keys.length < listing.keys.length;
+      const next = cut ? listing.keys[response.keys.length - 1]?.key : listing.next;
       callOf(context).notes.count = response.keys.length;
-      if (more && last !== undefined) response.nextPageToken = listing.tokenAfter(last.key);
+      if (next !== undefined) response.nextPageToken = listing.tokenAfter(next);
       return response;
     },
 
@@ -88,23 +93,81 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
       );
       noteKey(context, record);
       return create(UpdateKeyResponseSchema, {
-        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        key: keyMessage(await shown(parts, record), parts.now()),
         propagation: propagationMessage(propagation),
       });
     },
 
-    async revokeKey(request, context) {
-      refuseNotOffered(RevokeKeyRequestSchema, request);
-      if (request.target.case !== 'id') throw notOffered('secret');
-      const id = request.target.value;
-      const { record, propagation } = await revokeKey(parts, originOf(context), id, request.reason);
+    async rotateKey(request, context) {
+      const expected = request.expectedRevision;
+      const { record, token, usage, propagation } = await rotateKey(parts, originOf(context), request.id, {
+        overlap: request.overlap === undefined ? 0 : durationMs(request.overlap),
+        expectedRevision: expected === undefined ? undefined : Number(expected),
+        requestId: request.requestId,
+      });
       noteKey(context, record);
+      return create(RotateKeyResponseSchema, {
+        key: keyMessage(
+          token === undefined ? await shown(parts, record) : { ...neverUsed(record), usage },
+          parts.now(),
+        ),
+        secret: token ?? '',
+        replayed: token === undefined,
+        propagation: propagationMessage(propagation),
+      });
+    },
+
+    async revokeKeys(request, context) {
+      refuseNotOffered(RevokeKeysRequestSchema, request);
+      const { count, sample, propagation } = await revokeKeys(parts, originOf(context), {
+        keyspace: request.keyspace,
+        owner: ownerOf(request.owner),
+        reason: request.reason,
+        dryRun: request.dryRun,
+        expectedCount: request.expectedCount,
+      });
+      Object.assign(callOf(context).notes, { keyspace: request.keyspace, count });
+      const keys = await shownAll(parts, sample);
+      return create(RevokeKeysResponseSchema, {
+        count,
+        sample: fittingMessages(keys, parts.now()),
+        ...optional('propagation', propagation && propagationMessage(propagation)),
+      });
+    },
+
+    async revokeKey({ target, reason, includeDescendants }, context) {
+      const wanted = target.case === 'secret' ? { secret: target.value } : { id: target.value ?? '' };
+      const options = { reason, includeDescendants };
+      const { record, propagation, descendants } = await revokeKey(parts, originOf(context), wanted, options);
+      noteKey(context, record);
+      const now = parts.now();
+      const live = await shownAll(parts, descendants.keys);
       return create(RevokeKeyResponseSchema, {
-        key: keyMessage({ key: record, usage: await usageOf(parts, id) }, parts.now()),
+        key: keyMessage(await shown(parts, record), now),
+        liveDescendants: fittingMessages(live, now),
+        liveDescendantsSize: descendants.size,
         propagation: propagationMessage(propagation),
       });
     },
   };
+}
+
+/** Nothing is read for it: what cannot be read must not keep a new secret from its only reader. */
+function neverUsed(key: Key): ShownKey {
+  return { key, usage: undefined, previousLastUsedTime: undefined };
+}
+
+/** As many of the keys, from the first on, as one answer may hold. */
+function fittingMessages(keys: readonly ShownKey[], now: number): KeyMessage[] {
+  const messages: KeyMessage[] = [];
+  let bytes = 0;
+  for (const key of keys) {
+    const message = keyMessage(key, now);
+    bytes += toBinary(KeySchema, message).length;
+    if (bytes > MAX_PAGE_BYTES && messages.length > 0) break;
+    messages.push(message);
+  }
+  return messages;
 }
 
 /** Names the key in the call's log line. */
@@ -118,6 +181,7 @@ function keyRequest(request: CreateKeyRequest): KeyRequest {
     ...optional('owner', ownerOf(request.owner)),
     ...optional('project', request.project === '' ? undefined : request.project),
     permissions: request.permissions,
+    ...(request.inheritOwnerPermissions ? { inheritOwnerPermissions: true as const } : {}),
     metadata: request.metadata,
     allowedCidrs: request.allowedCidrs,
     ...optional('expiry', expiryOf(request.expiry)),
@@ -166,10 +230,16 @@ function keyChanges({ key }: UpdateKeyRequest, paths: ReadonlySet<string>): KeyC
   return {
     ...optional('name', masked('name', key.name)),
     ...optional('permissions', masked('permissions', key.permissions)),
+    ...optional('inheritOwnerPermissions', masked('inherit_owner_permissions', key.inheritOwnerPermissions)),
     ...optional('metadata', masked('metadata', key.metadata)),
     ...optional('expireTime', masked('expire_time', key.expireTime ? timeOf(key.expireTime) : null)),
     ...optional('disabled', masked('disabled', key.disabled)),
     ...optional('project', masked('project', key.project === '' ? null : key.project)),
     ...optional('allowedCidrs', masked('allowed_cidrs', key.allowedCidrs)),
+    ...optional('previousSecret', masked('previous_secret', previousEnd(key.previousSecret))),
   };
+}
+
+function previousEnd(previous: PreviousSecret | undefined): number | null {
+  return previous?.expireTime === undefined ? null : timeOf(previous.expireTime);
 }

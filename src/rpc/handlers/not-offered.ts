@@ -7,15 +7,15 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { VerifyRequestSchema } from '../../gen/gatehouse/v1/auth_service_pb.js';
-import { CreateKeyRequestSchema, RevokeKeyRequestSchema } from '../../gen/gatehouse/v1/key_service_pb.js';
+import { CreateKeyRequestSchema, RevokeKeysRequestSchema } from '../../gen/gatehouse/v1/key_service_pb.js';
 import { KeyDefaultsSchema, KeyspaceSchema } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import { CreateKeyspaceRequestSchema } from '../../gen/gatehouse/v1/keyspace_service_pb.js';
 import { notOffered } from '../refusals.ts';
 
 const NOT_OFFERED = new Map<string, readonly string[]>([
   [VerifyRequestSchema.typeName, ['cost', 'charge_id']],
-  [CreateKeyRequestSchema.typeName, ['credits', 'rate_limits', 'inherit_owner_permissions', 'request_id']],
-  [RevokeKeyRequestSchema.typeName, ['secret', 'include_descendants']],
+  [CreateKeyRequestSchema.typeName, ['credits', 'rate_limits']],
+  [RevokeKeysRequestSchema.typeName, ['project', 'created_before', 'last_used_before', 'request_id']],
   [CreateKeyspaceRequestSchema.typeName, ['request_id']],
   [KeyDefaultsSchema.typeName, ['credits', 'rate_limits']],
   [
@@ -34,12 +34,10 @@ const NOT_OFFERED = new Map<string, readonly string[]>([
 ]);
 
 /** Paths of UpdateKey's mask without a capability behind them. */
-export const KEY_PATHS_NOT_OFFERED = [
-  'credits',
-  'rate_limits',
-  'inherit_owner_permissions',
-  'previous_secret',
-];
+export const KEY_PATHS_NOT_OFFERED = ['credits', 'rate_limits'];
+
+/** Paths of UpdateOwner's mask without a capability behind them. */
+export const OWNER_PATHS_NOT_OFFERED = ['credits', 'rate_limits'];
 
 /** Paths of UpdateKeyspace's mask without a capability behind them. */
 export const KEYSPACE_PATHS_NOT_OFFERED = NOT_OFFERED.get(KeyspaceSchema.typeName) ?? [];

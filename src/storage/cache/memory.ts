@@ -1,5 +1,5 @@
 /**
- * A store with its secrets, keys and keyspaces in memory. Only for a store that this process alone writes: a change
+ * A store with its secrets, keys, owners and keyspaces in memory. Only for a store that this process alone writes: a change
  * by anyone else would not be seen. It is a KeyStore itself and keeps every promise of one.
  *
  * What a write may have changed is dropped once the write has ended, however it ended: a rejected one may have been
@@ -10,10 +10,15 @@
 
 import type { Key, Secret } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
+  GenerationRecord,
   KeyFilter,
   KeyPage,
   KeyStore,
+  OwnerFilter,
+  OwnerPosition,
   UnpublishedRecord,
   UsageBatch,
   UsageIncrement,
@@ -24,6 +29,13 @@ export interface CacheSizes {
   /** In characters of JSON; a record in memory takes about four bytes for each. */
   readonly secrets: number;
   readonly keys: number;
+  readonly owners: number;
+}
+
+/** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
+interface KnownOwner {
+  readonly id: string;
+  readonly record: OwnerRecord | undefined;
 }
 
 // All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
@@ -33,6 +45,7 @@ export class CachedKeyStore implements KeyStore {
   /** Each with its `hits` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
+  readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER);
 
   readonly #inner: KeyStore;
@@ -41,6 +54,7 @@ export class CachedKeyStore implements KeyStore {
     this.#inner = inner;
     this.secrets = new RecordCache(sizes.secrets);
     this.keys = new RecordCache(sizes.keys);
+    this.owners = new RecordCache(sizes.owners);
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -82,6 +96,14 @@ export class CachedKeyStore implements KeyStore {
     }
   }
 
+  async insertSecret(secret: Secret): Promise<boolean> {
+    try {
+      return await this.#inner.insertSecret(secret);
+    } finally {
+      this.secrets.drop(secretKey(secret.keyspace, secret.lookup));
+    }
+  }
+
   async replaceKey(next: Key): Promise<boolean> {
     try {
       return await this.#inner.replaceKey(next);
@@ -90,14 +112,48 @@ export class CachedKeyStore implements KeyStore {
     }
   }
 
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    const known = await this.owners.get(id, async () => ({ id, record: await this.#inner.getOwner(id) }));
+    return known?.record;
+  }
+
+  async insertOwner(owner: OwnerRecord): Promise<boolean> {
+    try {
+      return await this.#inner.insertOwner(owner);
+    } finally {
+      this.owners.drop(owner.id);
+    }
+  }
+
+  async replaceOwner(next: OwnerRecord): Promise<boolean> {
+    try {
+      return await this.#inner.replaceOwner(next);
+    } finally {
+      this.owners.drop(next.id);
+    }
+  }
+
+  async finishMarking(record: GenerationRecord, generation: number): Promise<void> {
+    try {
+      await this.#inner.finishMarking(record, generation);
+    } finally {
+      this.#drop(record);
+    }
+  }
+
   /** Takes events off the record, so the copy in memory has to go. */
   async publishEvents(record: UnpublishedRecord): Promise<void> {
     try {
       await this.#inner.publishEvents(record);
     } finally {
-      if (record.kind === 'key') this.keys.drop(record.id);
-      else this.keyspaces.drop(ALL);
+      this.#drop(record);
     }
+  }
+
+  #drop({ kind, id }: UnpublishedRecord): void {
+    if (kind === 'key') this.keys.drop(id);
+    else if (kind === 'owner') this.owners.drop(id);
+    else this.keyspaces.drop(ALL);
   }
 
   /** Empties memory: a closed store must not go on answering from it. */
@@ -107,6 +163,7 @@ export class CachedKeyStore implements KeyStore {
     } finally {
       this.secrets.clear();
       this.keys.clear();
+      this.owners.clear();
       this.keyspaces.clear();
     }
   }
@@ -119,8 +176,40 @@ export class CachedKeyStore implements KeyStore {
     return this.#inner.replaceRegistry(next);
   }
 
+  readOwners(ids: readonly string[]): ReturnType<KeyStore['readOwners']> {
+    return this.#inner.readOwners(ids);
+  }
+
+  listOwners(filter: OwnerFilter, after: OwnerPosition | undefined, limit: number): Promise<OwnerRecord[]> {
+    return this.#inner.listOwners(filter, after, limit);
+  }
+
+  listUnmarkedOwners(limit: number): Promise<OwnerRecord[]> {
+    return this.#inner.listUnmarkedOwners(limit);
+  }
+
   listKeys(page: KeyPage): ReturnType<KeyStore['listKeys']> {
     return this.#inner.listKeys(page);
+  }
+
+  listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    return this.#inner.listChildren(parentKeyId, after, limit);
+  }
+
+  insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#inner.insertRequest(request);
+  }
+
+  readRequest(id: string): Promise<RequestRecord | undefined> {
+    return this.#inner.readRequest(id);
+  }
+
+  finishRequest(request: RequestName): Promise<void> {
+    return this.#inner.finishRequest(request);
+  }
+
+  releaseRequest(request: RequestName): Promise<void> {
+    return this.#inner.releaseRequest(request);
   }
 
   countKeys(filter: KeyFilter, now: number): ReturnType<KeyStore['countKeys']> {

@@ -1,6 +1,7 @@
 /** Whether two stores hold the same. */
 
-import { MOVED_KINDS, type MovedKind } from '../movable-store.ts';
+import type { RequestRecord } from '../../domain/request.ts';
+import { MOVED_KINDS, type Moved, type MovedKind } from '../movable-store.ts';
 import { RecordDigest } from './digest.ts';
 import { type CopyOptions, sum } from './progress.ts';
 import type { Side } from './side.ts';
@@ -23,12 +24,13 @@ export async function compare(
   { signal, onProgress }: CopyOptions,
 ): Promise<Comparison[]> {
   const total = 2 * sum(await from.do((store) => store.estimateRecords()));
+  const now = Date.now();
   let read = 0;
   const digestOf = async (side: Side, kind: MovedKind) => {
     const digest = new RecordDigest();
     for await (const { records } of side.batches(kind)) {
       signal.throwIfAborted();
-      for (const record of records) digest.add(record);
+      for (const record of lasting(kind, records, now)) digest.add(record);
       read += records.length;
       onProgress('verifying', read, total);
     }
@@ -40,4 +42,14 @@ export async function compare(
     found.push({ kind, source, target });
   }
   return found;
+}
+
+/** Without requests that have expired: each store drops those in its own time, also while it is read. */
+function lasting<Kind extends MovedKind>(
+  kind: Kind,
+  records: readonly Moved[Kind][],
+  now: number,
+): readonly unknown[] {
+  if (kind !== 'request') return records;
+  return (records as readonly RequestRecord[]).filter(({ expireTime }) => expireTime > now);
 }

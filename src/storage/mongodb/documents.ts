@@ -7,9 +7,12 @@
  */
 
 import type { AuditEvent, ChangeableRecord } from '../../domain/event.ts';
+import { type Generations, generationOf } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import { optional } from '../../domain/optional.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import { REQUEST_TTL, type RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
 import { foldName, storedRecord } from '../stored-record.ts';
 
@@ -27,6 +30,19 @@ export interface RecordDocument extends Identified {
   readonly unpublished?: number;
 }
 
+/** A record with generations. */
+export interface GenerationDocument extends RecordDocument {
+  /** The generation whose dead keys may not be marked yet; absent where all are. Apart from the record, as `pending` is. */
+  readonly unmarked?: number;
+}
+
+export interface OwnerDocument extends GenerationDocument {
+  readonly keyspace: string;
+  readonly owner_kind: string;
+  readonly owner_id: string;
+  readonly disabled: boolean;
+}
+
 export interface KeyDocument extends RecordDocument {
   readonly keyspace: string;
   readonly create_time: number;
@@ -39,6 +55,7 @@ export interface KeyDocument extends RecordDocument {
   readonly expire_time?: number;
   readonly revoke_time?: number;
   readonly folded_name: string;
+  readonly parent_key_id?: string;
 }
 
 /** `_id` is keyspace and lookup, so that it is unique however the collection is sharded. */
@@ -72,6 +89,15 @@ export interface EventDocument extends Identified {
   readonly event: string;
 }
 
+export interface RequestDocument extends Identified {
+  readonly fingerprint: string;
+  readonly key_id: string;
+  readonly done?: true;
+  readonly expire_time: number;
+  /** When MongoDB drops it: a day late, so that a clock that is set back does not make the id good again. */
+  readonly drop_time: Date;
+}
+
 /** Single documents: the schema's version, the registry, what ping writes to, the mark of an unfinished copy. */
 export interface MetaDocument extends Identified {
   readonly version?: number;
@@ -103,15 +129,57 @@ export function keyDocument(key: Key): KeyDocument {
     ...optional('expire_time', key.expireTime),
     ...optional('revoke_time', key.revokeTime),
     folded_name: foldName(key.name),
+    ...optional('parent_key_id', key.parentKeyId),
   };
 }
 
-export function keyspaceDocument(keyspace: Keyspace): RecordDocument {
-  return recordDocument(keyspace);
+function generationDocument({
+  unmarked,
+  ...record
+}: ChangeableRecord & Generations & { readonly updateTime: number }): GenerationDocument {
+  return {
+    ...recordDocument(record),
+    ...optional('unmarked', unmarked === undefined ? undefined : generationOf(record)),
+  };
+}
+
+export function keyspaceDocument(keyspace: Keyspace): GenerationDocument {
+  return generationDocument(keyspace);
+}
+
+export function ownerDocument(record: OwnerRecord): OwnerDocument {
+  return {
+    ...generationDocument(record),
+    keyspace: record.keyspace,
+    owner_kind: record.owner.kind,
+    owner_id: record.owner.id,
+    disabled: record.disabled,
+  };
 }
 
 export function registryDocument(registry: Registry): MetaDocument {
   return { _id: 'registry', revision: registry.revision, record: JSON.stringify(registry) };
+}
+
+export function requestDocument(request: RequestRecord): RequestDocument {
+  return {
+    _id: request.id,
+    fingerprint: request.fingerprint,
+    key_id: request.keyId,
+    ...optional('done', request.done),
+    expire_time: request.expireTime,
+    drop_time: new Date(request.expireTime + REQUEST_TTL),
+  };
+}
+
+export function requestOf(document: RequestDocument): RequestRecord {
+  return {
+    id: document._id,
+    fingerprint: document.fingerprint,
+    keyId: document.key_id,
+    ...optional('done', document.done),
+    expireTime: document.expire_time,
+  };
 }
 
 /** An id of a keyspace holds no slash, so no two secrets share an `_id`. */

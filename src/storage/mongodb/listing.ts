@@ -1,8 +1,8 @@
-/** What a KeyFilter is in MongoDB's words. Bounds on the last use are not in it: usage is apart from keys. */
+/** What a KeyFilter, or an OwnerFilter, is in MongoDB's words. Bounds on the last use are not in it: usage is apart from keys. */
 
 import type { Document } from 'mongodb';
 import type { KeyState } from '../../domain/key.ts';
-import type { KeyFilter, KeyPosition } from '../key-store.ts';
+import type { KeyFilter, KeyPosition, OwnerFilter, OwnerPosition } from '../key-store.ts';
 import { foldName } from '../stored-record.ts';
 
 /** The filter for keys behind `after`. @param now the moment at which states are judged. */
@@ -18,11 +18,14 @@ export function keyFilter(filter: KeyFilter, now: number, after?: KeyPosition): 
   return conditions.length === 0 ? {} : { $and: conditions };
 }
 
+/** For an aggregation: whether a key is revoked. */
+export const IS_REVOKED: Document = { $ne: [{ $type: '$revoke_time' }, 'missing'] };
+
 /** For an aggregation: whether a key is active. */
 export function isActive(now: number): Document {
   return {
     $and: [
-      { $eq: [{ $type: '$revoke_time' }, 'missing'] },
+      { $not: [IS_REVOKED] },
       { $not: ['$disabled'] },
       // A key without an expiry is missing here, which in this order is before any number.
       { $or: [{ $eq: [{ $type: '$expire_time' }, 'missing'] }, { $gt: ['$expire_time', now] }] },
@@ -83,5 +86,31 @@ function behind({ createTime, id }: KeyPosition): Document {
   return {
     create_time: { $lte: createTime },
     $or: [{ create_time: { $lt: createTime } }, { _id: { $lt: id } }],
+  };
+}
+
+/** The filter for owners behind `after`. */
+export function ownerFilter(
+  { keyspaces, kind, disabled }: OwnerFilter,
+  after: OwnerPosition | undefined,
+): Document {
+  const conditions = [
+    ...(keyspaces === undefined ? [] : [{ keyspace: { $in: [...new Set(keyspaces)] } }]),
+    ...(kind === undefined ? [] : [{ owner_kind: kind }]),
+    ...(disabled === undefined ? [] : [{ disabled }]),
+    ...(after === undefined ? [] : [ownersBehind(after)]),
+  ];
+  return conditions.length === 0 ? {} : { $and: conditions };
+}
+
+/** The first bound is for the index, as in `behind`. */
+function ownersBehind({ keyspace, owner: { kind, id } }: OwnerPosition): Document {
+  return {
+    keyspace: { $gte: keyspace },
+    $or: [
+      { keyspace: { $gt: keyspace } },
+      { keyspace, owner_kind: { $gt: kind } },
+      { keyspace, owner_kind: kind, owner_id: { $gt: id } },
+    ],
   };
 }

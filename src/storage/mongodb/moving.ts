@@ -3,17 +3,22 @@
 import type { AnyBulkWriteOperation, BulkWriteOptions, Collection, Document } from 'mongodb';
 import type { Registry } from '../../domain/keyspace.ts';
 import { BATCH, type Batch, type Moved, type MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf } from '../stored-record.ts';
+import { keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
 import { type Connection, DEADLINES, durable } from './connection.ts';
 import {
   type EventDocument,
   eventDocument,
   eventOf,
+  type GenerationDocument,
   keyDocument,
   keyspaceDocument,
   type MetaDocument,
+  ownerDocument,
   type RecordDocument,
+  type RequestDocument,
   registryDocument,
+  requestDocument,
+  requestOf,
   type SecretDocument,
   secretDocument,
   secretOf,
@@ -47,8 +52,14 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
   keyspace: {
     collection: 'keyspaces',
     filter: {},
-    recordOf: (document) => keyspaceOf(document as unknown as RecordDocument),
+    recordOf: (document) => keyspaceOf(document as unknown as GenerationDocument),
     documentOf: keyspaceDocument,
+  },
+  owner: {
+    collection: 'owners',
+    filter: {},
+    recordOf: (document) => ownerOf(document as unknown as GenerationDocument),
+    documentOf: ownerDocument,
   },
   key: {
     collection: 'keys',
@@ -84,6 +95,12 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
     },
     documentOf: ({ record, event }) => eventDocument(record, event),
   },
+  request: {
+    collection: 'requests',
+    filter: {},
+    recordOf: (document) => requestOf(document as unknown as RequestDocument),
+    documentOf: requestDocument,
+  },
 };
 
 /** A position is an `_id`. */
@@ -114,14 +131,16 @@ export async function estimateRecords(database: Connection): Promise<Record<Move
   return database.within(DEADLINES.list, async (limit) => {
     const count = (kind: MovedKind) =>
       database.collections[KEPT[kind].collection].estimatedDocumentCount(limit);
-    const [keyspace, key, secret, usage, event] = await Promise.all([
+    const [keyspace, owner, key, secret, usage, event, request] = await Promise.all([
       count('keyspace'),
+      count('owner'),
       count('key'),
       count('secret'),
       count('usage'),
       count('event'),
+      count('request'),
     ]);
-    return { registry: 1, keyspace, key, secret, usage, event };
+    return { registry: 1, keyspace, owner, key, secret, usage, event, request };
   });
 }
 

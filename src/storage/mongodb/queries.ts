@@ -6,9 +6,9 @@
 
 import type { Collection, Document, Filter, FindCursor, FindOptions, Sort } from 'mongodb';
 import { optional } from '../../domain/optional.ts';
-import type { KeyFilter, UnpublishedRecord } from '../key-store.ts';
-import type { Collections } from './schema.ts';
-import { NEWEST_FIRST } from './schema.ts';
+import type { KeyFilter, OwnerFilter, OwnerPosition, UnpublishedRecord } from '../key-store.ts';
+import { ownerFilter } from './listing.ts';
+import { BY_PLACE, type Collections, NEWEST_FIRST } from './schema.ts';
 
 export interface Query {
   readonly collection: keyof Collections;
@@ -21,11 +21,32 @@ export const QUERIES = {
   // All of them are asked for, and they are few.
   keyspaces: (): Query => ({ collection: 'keyspaces', index: '_id_', filter: {}, sort: { _id: 1 } }),
 
-  unpublished: (collection: 'keys' | 'keyspaces'): Query => ({
+  unpublished: (collection: 'keys' | 'keyspaces' | 'owners'): Query => ({
     collection,
     index: 'unpublished',
     filter: { unpublished: { $gte: 0 } },
     sort: { unpublished: 1 },
+  }),
+
+  childrenOf: (parentKeyId: string, after = ''): Query => ({
+    collection: 'keys',
+    index: 'by_parent',
+    filter: { parent_key_id: parentKeyId, _id: { $gt: after } },
+    sort: { _id: 1 },
+  }),
+
+  owners: (filter: OwnerFilter, after: OwnerPosition | undefined): Query => ({
+    collection: 'owners',
+    index: 'by_place',
+    filter: ownerFilter(filter, after),
+    sort: BY_PLACE,
+  }),
+
+  unmarkedOwners: (): Query => ({
+    collection: 'owners',
+    index: 'unmarked',
+    filter: { unmarked: { $gt: 0 } },
+    sort: { unmarked: 1 },
   }),
 
   secretsUnder: (pepperId: string): Query => ({

@@ -5,9 +5,11 @@ import type { Collection, CreateIndexesOptions, Db, IndexSpecification } from 'm
 import { StoreUnusable } from '../unusable.ts';
 import {
   type EventDocument,
+  type GenerationDocument,
   type KeyDocument,
   type MetaDocument,
-  type RecordDocument,
+  type OwnerDocument,
+  type RequestDocument,
   registryDocument,
   type SecretDocument,
   type UsageDocument,
@@ -20,15 +22,20 @@ export const SCHEMA_VERSION = 1;
 /** Every document is found by its `_id`, so all but `meta` may be sharded by hashed `_id`. */
 export interface Collections {
   readonly meta: Collection<MetaDocument>;
-  readonly keyspaces: Collection<RecordDocument>;
+  readonly keyspaces: Collection<GenerationDocument>;
+  readonly owners: Collection<OwnerDocument>;
   readonly keys: Collection<KeyDocument>;
   readonly secrets: Collection<SecretDocument>;
   readonly usage: Collection<UsageDocument>;
   readonly events: Collection<EventDocument>;
+  readonly requests: Collection<RequestDocument>;
 }
 
 /** In the order of listings, so that no page needs sorting and each begins where the last one ended. */
 export const NEWEST_FIRST = { create_time: -1, _id: -1 } as const;
+
+/** In the order of listings of owners. */
+export const BY_PLACE = { keyspace: 1, owner_kind: 1, owner_id: 1 } as const;
 
 interface Index {
   readonly name: string;
@@ -42,6 +49,11 @@ const UNPUBLISHED: Index = { name: 'unpublished', key: { unpublished: 1 }, optio
 export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] } = {
   meta: [],
   keyspaces: [UNPUBLISHED],
+  owners: [
+    { name: 'by_place', key: BY_PLACE },
+    { name: 'unmarked', key: { unmarked: 1 }, options: { sparse: true } },
+    UNPUBLISHED,
+  ],
   keys: [
     { name: 'by_time', key: NEWEST_FIRST },
     { name: 'by_keyspace', key: { keyspace: 1, ...NEWEST_FIRST } },
@@ -50,10 +62,12 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
     { name: 'by_display_prefix', key: { display_prefix: 1, ...NEWEST_FIRST } },
     { name: 'by_owner', key: { owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
     { name: 'by_keyspace_owner', key: { keyspace: 1, owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
+    { name: 'by_parent', key: { parent_key_id: 1, _id: 1 } },
     UNPUBLISHED,
   ],
   secrets: [{ name: 'by_pepper', key: { pepper_id: 1 }, options: { sparse: true } }],
   usage: [],
+  requests: [{ name: 'expired', key: { drop_time: 1 }, options: { expireAfterSeconds: 0 } }],
   events: [{ name: 'by_record', key: { kind: 1, record_id: 1, revision: 1 } }],
 };
 
@@ -61,10 +75,12 @@ export function collectionsOf(database: Db): Collections {
   return {
     meta: database.collection('meta'),
     keyspaces: database.collection('keyspaces'),
+    owners: database.collection('owners'),
     keys: database.collection('keys'),
     secrets: database.collection('secrets'),
     usage: database.collection('usage'),
     events: database.collection('events'),
+    requests: database.collection('requests'),
   };
 }
 

@@ -10,29 +10,40 @@ import type {
 } from 'mongodb';
 import type { AuditEvent } from '../../domain/event.ts';
 import { storeUnavailable } from '../../domain/failure.ts';
-import { isExpired, type Key, keyState, type Secret, type Usage } from '../../domain/key.ts';
+import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
+  GenerationRecord,
+  KeyCounts,
   KeyFilter,
   KeyPage,
   ListedKey,
+  OwnerFilter,
+  OwnerPosition,
   UnpublishedRecord,
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
 import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf, pendingOf } from '../stored-record.ts';
+import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
 import { type Connection, DEADLINES } from './connection.ts';
 import {
   type AddedBatch,
   type EventDocument,
   eventDocument,
   eventOf,
+  type GenerationDocument,
   type KeyDocument,
   keyDocument,
   keyspaceDocument,
+  type OwnerDocument,
+  ownerDocument,
   type RecordDocument,
   registryDocument,
+  requestDocument,
+  requestOf,
   type SecretDocument,
   secretDocument,
   secretId,
@@ -41,19 +52,27 @@ import {
   usageOf,
 } from './documents.ts';
 import { isDuplicate, isOnlyDuplicates } from './errors.ts';
-import { isActive, keyFilter } from './listing.ts';
+import { IS_REVOKED, isActive, keyFilter } from './listing.ts';
 import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
 import { find, listingQuery, QUERIES, type Query } from './queries.ts';
 import type { Collections } from './schema.ts';
 
 /** Documents that are read at one time. */
 const CHUNK = 1000;
+/** Ids under which the usage of one key may be: its own, and that of its previous secret. */
+const ONE_KEYS_USAGE = 2;
 /** Keys whose usage is written at one time, within one deadline. */
 const USAGE_CHUNK = 250;
 /** Processes whose last batch is remembered for each key. */
 const WRITERS_KEPT = 32;
 /** Only other processes that change the record make a further attempt necessary. */
 const MAX_ATTEMPTS = 8;
+
+const UNPUBLISHED_KINDS = [
+  ['key', 'keys'],
+  ['keyspace', 'keyspaces'],
+  ['owner', 'owners'],
+] as const;
 
 /** Made by `openMongoStore`. */
 export class MongoKeyStore implements MovableStore {
@@ -79,7 +98,7 @@ export class MongoKeyStore implements MovableStore {
   async listKeyspaces(): Promise<readonly Keyspace[]> {
     const documents = await this.#database.within(DEADLINES.verify, (limit) =>
       // In one batch: what follows would not be read linearizably.
-      this.#find<RecordDocument>(QUERIES.keyspaces(), {
+      this.#find<GenerationDocument>(QUERIES.keyspaces(), {
         ...this.#database.fresh,
         ...limit,
         batchSize: 100_000,
@@ -94,6 +113,66 @@ export class MongoKeyStore implements MovableStore {
 
   replaceKeyspace(next: Keyspace): Promise<boolean> {
     return this.#replace('keyspaces', keyspaceDocument(next), next.revision);
+  }
+
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+      this.#in.owners.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : ownerOf(document);
+  }
+
+  async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
+    if (ids.length === 0) return new Map();
+    const documents = await this.#database.within(DEADLINES.list, (limit) =>
+      // In one batch, as in listKeyspaces.
+      this.#in.owners
+        .find({ _id: { $in: [...new Set(ids)] } }, { ...this.#database.fresh, ...limit, batchSize: 100_000 })
+        .toArray(),
+    );
+    return new Map(documents.map((document) => [document._id, ownerOf(document)]));
+  }
+
+  insertOwner(owner: OwnerRecord): Promise<boolean> {
+    return this.#insert('owners', ownerDocument(owner));
+  }
+
+  replaceOwner(next: OwnerRecord): Promise<boolean> {
+    return this.#replace('owners', ownerDocument(next), next.revision);
+  }
+
+  async listOwners(
+    filter: OwnerFilter,
+    after: OwnerPosition | undefined,
+    limit: number,
+  ): Promise<OwnerRecord[]> {
+    return this.#owners(QUERIES.owners(filter, after), limit);
+  }
+
+  async listUnmarkedOwners(limit: number): Promise<OwnerRecord[]> {
+    return this.#owners(QUERIES.unmarkedOwners(), limit);
+  }
+
+  async #owners(query: Query, limit: number): Promise<OwnerRecord[]> {
+    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+      // In one batch, as in listKeyspaces.
+      this.#find<OwnerDocument>(query, {
+        ...this.#database.fresh,
+        limit,
+        batchSize: limit,
+        maxTimeMS,
+      }).toArray(),
+    );
+    return documents.map(ownerOf);
+  }
+
+  async finishMarking({ kind, id }: GenerationRecord, generation: number): Promise<void> {
+    const records = (
+      kind === 'owner' ? this.#in.owners : this.#in.keyspaces
+    ) as Collection<GenerationDocument>;
+    await this.#database.within(DEADLINES.record, (limit) =>
+      records.updateOne({ _id: id, unmarked: generation }, { $unset: { unmarked: true } }, limit),
+    );
   }
 
   async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -130,6 +209,10 @@ export class MongoKeyStore implements MovableStore {
     return stored?.keyId === keyId && stored.generation === generation;
   }
 
+  insertSecret(secret: Secret): Promise<boolean> {
+    return this.#insert('secrets', secretDocument(secret));
+  }
+
   replaceKey(next: Key): Promise<boolean> {
     return this.#replace('keys', keyDocument(next), next.revision);
   }
@@ -144,27 +227,65 @@ export class MongoKeyStore implements MovableStore {
     return found;
   }
 
-  async countKeys(
-    { states: _, ...filter }: KeyFilter,
-    now: number,
-  ): Promise<{ total: number; active: number }> {
+  async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+      // In one batch, as in listKeyspaces.
+      this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), {
+        ...this.#database.fresh,
+        limit,
+        batchSize: limit,
+        maxTimeMS,
+      }).toArray(),
+    );
+    return documents.map(keyOf);
+  }
+
+  insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#insert('requests', requestDocument(request));
+  }
+
+  async readRequest(id: string): Promise<RequestRecord | undefined> {
+    const document = await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
+    );
+    return document === null ? undefined : requestOf(document);
+  }
+
+  async finishRequest({ id, expireTime }: RequestName): Promise<void> {
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.updateOne({ _id: id, expire_time: expireTime }, { $set: { done: true } }, limit),
+    );
+  }
+
+  async releaseRequest({ id, expireTime }: RequestName): Promise<void> {
+    await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.requests.deleteOne({ _id: id, expire_time: expireTime }, limit),
+    );
+  }
+
+  async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
       const query = listingQuery(filter, keyFilter(filter, now));
       if (!asksForUse(filter)) {
-        const sums = { total: { $sum: 1 }, active: { $sum: { $cond: [isActive(now), 1, 0] } } };
+        const sums = {
+          total: { $sum: 1 },
+          active: { $sum: { $cond: [isActive(now), 1, 0] } },
+          revoked: { $sum: { $cond: [IS_REVOKED, 1, 0] } },
+        };
         const steps = [{ $match: query.filter }, { $group: { _id: null, ...sums } }];
         const [sum] = await this.#in.keys
           .aggregate(steps, { hint: query.index, maxTimeMS, ...this.#database.fresh })
           .toArray();
-        return { total: sum?.total ?? 0, active: sum?.active ?? 0 };
+        return { total: sum?.total ?? 0, active: sum?.active ?? 0, revoked: sum?.revoked ?? 0 };
       }
-      const counts = { total: 0, active: 0 };
+      const counts = { total: 0, active: 0, revoked: 0 };
       for await (const { key } of this.#listed(query, filter, {
         limit: Number.MAX_SAFE_INTEGER,
         maxTimeMS,
       })) {
         counts.total++;
-        if (keyState(key, now) === 'active') counts.active++;
+        const state = keyState(key, now);
+        if (state === 'active' || state === 'revoked') counts[state]++;
       }
       return counts;
     });
@@ -215,7 +336,7 @@ export class MongoKeyStore implements MovableStore {
         for (const { key_id, generation } of chunk) {
           const key = keys.get(key_id);
           if (key === undefined || key.revokeTime !== undefined || isExpired(key, now)) continue;
-          if (key.generation === generation) found.add(key.id);
+          if (secretAge(key, generation, now) !== undefined) found.add(key.id);
         }
       }
       return found.size;
@@ -225,25 +346,24 @@ export class MongoKeyStore implements MovableStore {
   async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
     const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
       Promise.all(
-        (['keys', 'keyspaces'] as const).map((collection) =>
+        UNPUBLISHED_KINDS.map(([, collection]) =>
           this.#find<RecordDocument>(QUERIES.unpublished(collection), { limit, maxTimeMS })
             .project<Pick<RecordDocument, '_id' | 'unpublished'>>({ unpublished: 1 })
             .toArray(),
         ),
       ),
     );
-    const [keys = [], keyspaces = []] = found;
-    return [
-      ...keys.map(({ _id, unpublished = 0 }) => ({ kind: 'key' as const, id: _id, unpublished })),
-      ...keyspaces.map(({ _id, unpublished = 0 }) => ({ kind: 'keyspace' as const, id: _id, unpublished })),
-    ]
+    return UNPUBLISHED_KINDS.flatMap(
+      ([kind], index) =>
+        found[index]?.map(({ _id, unpublished = 0 }) => ({ kind, id: _id, unpublished })) ?? [],
+    )
       .sort((one, other) => one.unpublished - other.unpublished)
       .slice(0, limit)
       .map(({ kind, id }) => ({ kind, id }));
   }
 
   async publishEvents(record: UnpublishedRecord): Promise<void> {
-    const records = record.kind === 'key' ? this.#in.keys : this.#in.keyspaces;
+    const records = this.#in[`${record.kind}s`];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const done = await this.#database.within(DEADLINES.record, async (limit) => {
         const stored = await (records as Collection<RecordDocument>).findOne(
@@ -314,11 +434,13 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
-    // Not a list's deadline: the answers to a key's changes wait for this.
-    return this.#database.within(DEADLINES.record, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
+    // That of one key has no list's deadline: the answers to its changes wait for it.
+    const deadline = keyIds.length <= ONE_KEYS_USAGE ? DEADLINES.record : DEADLINES.list;
+    return this.#database.within(deadline, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
   }
 
   async #usageOf(keyIds: readonly string[], maxTimeMS: number): Promise<Map<string, Usage>> {
+    if (keyIds.length === 0) return new Map();
     const [only] = keyIds;
     // One is the common case, and goes by the straightest way.
     const _id = keyIds.length === 1 && only !== undefined ? only : { $in: [...keyIds] };

@@ -73,7 +73,7 @@ export function listQuery(
   };
 }
 
-/** How many keys pass (`states` apart), and how many of them are active. */
+/** How many keys pass (`states` apart), and how many of them are active and revoked. */
 export function countQuery(filter: OneFilter, now: number): Query {
   const conditions = [
     ...scopeConditions(filter),
@@ -81,7 +81,8 @@ export function countQuery(filter: OneFilter, now: number): Query {
     ...placeConditions(filter, undefined),
   ];
   return {
-    sql: `SELECT count(*) AS total, count(CASE WHEN ${STATE} = 'active' THEN 1 END) AS active
+    sql: `SELECT count(*) AS total, count(CASE WHEN ${STATE} = 'active' THEN 1 END) AS active,
+        count(keys.revoke_time) AS revoked
       FROM ${source(filter, undefined)}${where(conditions)}`,
     values: [now, ...conditions.flatMap((one) => one.values)],
   };

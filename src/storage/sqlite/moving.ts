@@ -7,14 +7,18 @@ import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import type { AuditEvent } from '../../domain/event.ts';
 import type { Registry } from '../../domain/keyspace.ts';
+import type { RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
 import { BATCH, type Batch, type Moved, type MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf } from '../stored-record.ts';
+import { keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import {
+  type GenerationRow,
   keyColumns,
   keyspaceColumns,
+  ownerColumns,
   type RecordRow,
+  requestColumns,
   type SecretRow,
   secretColumns,
   secretOf,
@@ -58,8 +62,15 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
     read: 'movedKeyspaces',
     write: 'putKeyspace',
     start: { id: '' },
-    recordOf: (row) => keyspaceOf(row as unknown as RecordRow),
+    recordOf: (row) => keyspaceOf(row as unknown as GenerationRow),
     columnsOf: keyspaceColumns,
+  },
+  owner: {
+    read: 'movedOwners',
+    write: 'putOwner',
+    start: { id: '' },
+    recordOf: (row) => ownerOf(row as unknown as GenerationRow),
+    columnsOf: ownerColumns,
   },
   key: {
     read: 'movedKeys',
@@ -105,6 +116,13 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
       event: JSON.stringify(event),
     }),
   },
+  request: {
+    read: 'movedRequests',
+    write: 'putRequest',
+    start: { id: '' },
+    recordOf: ({ record }) => JSON.parse(String(record)) as RequestRecord,
+    columnsOf: requestColumns,
+  },
 };
 
 /** A position is the values of the primary key, as JSON. */
@@ -130,7 +148,7 @@ export async function* batchesOf<Kind extends MovedKind>(
 
 export function estimateRecords(file: Connection): Record<MovedKind, number> {
   const counts = file.reading(() => file.first<Record<MovedKind, number>>('countRecords'));
-  return counts ?? { registry: 0, keyspace: 0, key: 0, secret: 0, usage: 0, event: 0 };
+  return counts ?? { registry: 0, keyspace: 0, owner: 0, key: 0, secret: 0, usage: 0, event: 0, request: 0 };
 }
 
 /** On disk by the note that follows: the log is written in order. */

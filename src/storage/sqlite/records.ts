@@ -3,8 +3,11 @@
 import type { SQLInputValue } from 'node:sqlite';
 import type { HashAlgorithm } from '../../domain/digest.ts';
 import type { ChangeableRecord } from '../../domain/event.ts';
+import { type Generations, generationOf } from '../../domain/generation.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import type { RequestRecord } from '../../domain/request.ts';
 import type { ListedKey } from '../key-store.ts';
 import { foldName, keyOf, storedRecord } from '../stored-record.ts';
 
@@ -15,6 +18,12 @@ export interface RecordRow {
   readonly record: string;
   /** NULL where nothing waits, so that the index of unpublished records holds only those with something to do. */
   readonly pending: string | null;
+}
+
+/** The columns that a record with generations is read from. */
+export interface GenerationRow extends RecordRow {
+  /** The generation whose dead keys may not be marked yet. */
+  readonly unmarked: number | null;
 }
 
 export interface ListedRow extends RecordRow {
@@ -54,11 +63,34 @@ export function keyColumns(key: Key): Row {
     expire_time: key.expireTime ?? null,
     revoke_time: key.revokeTime ?? null,
     folded_name: foldName(key.name),
+    parent_key_id: key.parentKeyId ?? null,
+  };
+}
+
+/** Columns of a record with generations. */
+function generationColumns({
+  unmarked,
+  ...record
+}: ChangeableRecord & Generations & { readonly updateTime: number }): Row {
+  return {
+    ...recordColumns(record),
+    update_time: record.updateTime,
+    unmarked: unmarked === undefined ? null : generationOf(record),
   };
 }
 
 export function keyspaceColumns(keyspace: Keyspace): Row {
-  return { ...recordColumns(keyspace), update_time: keyspace.updateTime };
+  return generationColumns(keyspace);
+}
+
+export function ownerColumns(record: OwnerRecord): Row {
+  return {
+    ...generationColumns(record),
+    keyspace: record.keyspace,
+    owner_kind: record.owner.kind,
+    owner_id: record.owner.id,
+    disabled: record.disabled ? 1 : 0,
+  };
 }
 
 export function secretColumns(secret: Secret): Row {
@@ -71,6 +103,10 @@ export function secretColumns(secret: Secret): Row {
     pepper_id: secret.pepperId ?? null,
     hash: secret.hash ?? null,
   };
+}
+
+export function requestColumns(request: RequestRecord): Row {
+  return { id: request.id, expire_time: request.expireTime, record: JSON.stringify(request) };
 }
 
 export function secretOf(row: SecretRow): Secret {

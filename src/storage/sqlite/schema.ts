@@ -103,6 +103,27 @@ CREATE TABLE copy_note (
 ) STRICT;
 `;
 
+// `unmarked` is the generation whose dead keys may not be marked yet. It is apart from the record, as `pending` is, and for
+// the same reason: taking it off changes nothing that a client may have read.
+const OWNERS = `
+CREATE TABLE owners (
+  id TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  update_time INTEGER NOT NULL,
+  keyspace TEXT NOT NULL,
+  owner_kind TEXT NOT NULL,
+  owner_id TEXT NOT NULL,
+  disabled INTEGER NOT NULL,
+  unmarked INTEGER,
+  record TEXT NOT NULL,
+  pending TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX owners_by_place ON owners (keyspace, owner_kind, owner_id, disabled);
+CREATE INDEX owners_unmarked ON owners (id) WHERE unmarked IS NOT NULL;
+CREATE INDEX owners_unpublished ON owners (update_time, id) WHERE pending IS NOT NULL;
+ALTER TABLE keyspaces ADD COLUMN unmarked INTEGER;
+`;
+
 /** Entry n brings a file from version n to n + 1. Never edited once released: a change is a new entry. */
 const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
   (database) => {
@@ -113,6 +134,21 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
       .run(JSON.stringify(registry));
   },
   (database) => database.exec(COPY_NOTE),
+  (database) => {
+    database.exec(`
+      ALTER TABLE keys ADD COLUMN parent_key_id TEXT;
+      UPDATE keys SET parent_key_id = record ->> '$.parentKeyId';
+      CREATE INDEX keys_by_parent ON keys (parent_key_id, id) WHERE parent_key_id IS NOT NULL;
+
+      CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        expire_time INTEGER NOT NULL,
+        record TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX requests_by_expiry ON requests (expire_time);
+    `);
+  },
+  (database) => database.exec(OWNERS),
 ];
 
 /** The version that this code reads and writes; `PRAGMA user_version` of the file. */

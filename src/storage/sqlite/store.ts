@@ -8,29 +8,45 @@
 import type { AuditEvent } from '../../domain/event.ts';
 import type { Key, Secret, Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import { REQUEST_TTL, type RequestName, type RequestRecord } from '../../domain/request.ts';
 import type {
+  GenerationRecord,
+  KeyCounts,
   KeyFilter,
   KeyPage,
   ListedKey,
+  OwnerFilter,
+  OwnerPosition,
   UnpublishedRecord,
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
 import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf, pendingOf } from '../stored-record.ts';
+import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
 import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
+import { ownerPage } from './owners.ts';
 import {
+  type GenerationRow,
   keyColumns,
   keyspaceColumns,
   type ListedRow,
   listedKeyOf,
+  ownerColumns,
   type RecordRow,
+  requestColumns,
   type SecretRow,
   secretColumns,
   secretOf,
 } from './records.ts';
+
+const CLEAR_PENDING = {
+  key: 'clearKeyPending',
+  keyspace: 'clearKeyspacePending',
+  owner: 'clearOwnerPending',
+} as const;
 
 /** Made by `openSqliteStore`. */
 export class SqliteKeyStore implements MovableStore {
@@ -54,7 +70,7 @@ export class SqliteKeyStore implements MovableStore {
   }
 
   async listKeyspaces(): Promise<readonly Keyspace[]> {
-    return this.#file.reading(() => this.#file.rows<RecordRow>('listKeyspaces').map(keyspaceOf));
+    return this.#file.reading(() => this.#file.rows<GenerationRow>('listKeyspaces').map(keyspaceOf));
   }
 
   async insertKeyspace(keyspace: Keyspace): Promise<boolean> {
@@ -63,6 +79,49 @@ export class SqliteKeyStore implements MovableStore {
 
   async replaceKeyspace(next: Keyspace): Promise<boolean> {
     return this.#file.writing(() => this.#file.runNamed('replaceKeyspace', keyspaceColumns(next)));
+  }
+
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    return this.#file.reading(() => this.#owner(id));
+  }
+
+  #owner(id: string): OwnerRecord | undefined {
+    const row = this.#file.first<GenerationRow>('getOwner', id);
+    return row === undefined ? undefined : ownerOf(row);
+  }
+
+  async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
+    return this.#file.reading(() => {
+      const owners = ids.map((id) => this.#owner(id)).filter((owner) => owner !== undefined);
+      return new Map(owners.map((owner) => [owner.id, owner]));
+    });
+  }
+
+  async insertOwner(owner: OwnerRecord): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('insertOwner', ownerColumns(owner)));
+  }
+
+  async replaceOwner(next: OwnerRecord): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('replaceOwner', ownerColumns(next)));
+  }
+
+  async listOwners(
+    filter: OwnerFilter,
+    after: OwnerPosition | undefined,
+    limit: number,
+  ): Promise<OwnerRecord[]> {
+    return this.#file.reading(() => ownerPage(this.#file, filter, after, limit).map(ownerOf));
+  }
+
+  async listUnmarkedOwners(limit: number): Promise<OwnerRecord[]> {
+    return this.#file.reading(() => this.#file.rows<GenerationRow>('listUnmarkedOwners', limit).map(ownerOf));
+  }
+
+  async finishMarking({ kind, id }: GenerationRecord, generation: number): Promise<void> {
+    // Marked again by the next sweep where it is lost: there is nothing to mark then.
+    await this.#file.writingUnsynced(() =>
+      this.#file.run(kind === 'owner' ? 'markedOwner' : 'markedKeyspace', id, generation),
+    );
   }
 
   async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -82,9 +141,13 @@ export class SqliteKeyStore implements MovableStore {
   async insertKey(key: Key, secret: Secret): Promise<boolean> {
     return this.#file.writing(
       () =>
-        this.#file.runNamed('insertSecret', secretColumns(secret)) &&
+        this.#file.runNamed('insertFirstSecret', secretColumns(secret)) &&
         this.#file.runNamed('insertKey', keyColumns(key)),
     );
+  }
+
+  async insertSecret(secret: Secret): Promise<boolean> {
+    return this.#file.writing(() => this.#file.runNamed('insertSecret', secretColumns(secret)));
   }
 
   async replaceKey(next: Key): Promise<boolean> {
@@ -102,14 +165,43 @@ export class SqliteKeyStore implements MovableStore {
     });
   }
 
-  async countKeys(filter: KeyFilter, now: number): Promise<{ total: number; active: number }> {
+  async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
+    return this.#file.reading(() =>
+      this.#file.rows<RecordRow>('listChildren', parentKeyId, after ?? '', limit).map(keyOf),
+    );
+  }
+
+  async insertRequest(request: RequestRecord): Promise<boolean> {
+    return this.#file.writing(() => {
+      this.#file.run('dropRequests', request.expireTime - 2 * REQUEST_TTL);
+      return this.#file.runNamed('insertRequest', requestColumns(request));
+    });
+  }
+
+  async readRequest(id: string): Promise<RequestRecord | undefined> {
+    return this.#file.reading(() => {
+      const row = this.#file.first<{ record: string }>('readRequest', id);
+      return row === undefined ? undefined : (JSON.parse(row.record) as RequestRecord);
+    });
+  }
+
+  async finishRequest({ id, expireTime }: RequestName): Promise<void> {
+    await this.#file.writing(() => this.#file.run('finishRequest', id, expireTime));
+  }
+
+  async releaseRequest({ id, expireTime }: RequestName): Promise<void> {
+    await this.#file.writing(() => this.#file.run('releaseRequest', id, expireTime));
+  }
+
+  async countKeys(filter: KeyFilter, now: number): Promise<KeyCounts> {
     return this.#file.reading(() => {
       const counts = this.#perKeyspace(filter).flatMap((one) =>
-        this.#file.query<{ total: number; active: number }>(countQuery(one, now)),
+        this.#file.query<KeyCounts>(countQuery(one, now)),
       );
       return {
         total: counts.reduce((sum, { total }) => sum + total, 0),
         active: counts.reduce((sum, { active }) => sum + active, 0),
+        revoked: counts.reduce((sum, { revoked }) => sum + revoked, 0),
       };
     });
   }
@@ -130,7 +222,7 @@ export class SqliteKeyStore implements MovableStore {
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
     return this.#file.reading(
-      () => this.#file.first<{ keys: number }>('countKeysUnder', pepperId, now)?.keys ?? 0,
+      () => this.#file.first<{ keys: number }>('countKeysUnder', pepperId, now, now)?.keys ?? 0,
     );
   }
 
@@ -144,16 +236,13 @@ export class SqliteKeyStore implements MovableStore {
   async publishEvents({ kind, id }: UnpublishedRecord): Promise<void> {
     // Published again by the next sweep where it is lost.
     await this.#file.writingUnsynced(() => {
-      const row = this.#file.first<{ pending: string | null }>(
-        kind === 'key' ? 'keyPending' : 'keyspacePending',
-        id,
-      );
+      const row = this.#file.first<{ pending: string | null }>(`${kind}Pending`, id);
       const pending = pendingOf(row?.pending ?? null);
       for (const event of pending) {
         this.#file.run('insertEvent', event.id, kind, id, event.revision, JSON.stringify(event));
       }
       if (pending.length === 0) return false;
-      return this.#file.run(kind === 'key' ? 'clearKeyPending' : 'clearKeyspacePending', id);
+      return this.#file.run(CLEAR_PENDING[kind], id);
     });
   }
 

@@ -6,6 +6,7 @@ import {
   sampleEvent,
   sampleKey,
   sampleKeyspace,
+  sampleRequest,
   sampleSecret,
   storeKey,
   T0,
@@ -29,7 +30,17 @@ export function durabilityCases(open: OpenForCase): void {
       await store.replaceKey(second);
       await store.addUsage(newBatch(), [{ keyId: first.id, count: 7, lastUsedTime: T0 }]);
 
+      const further = sampleSecret(second, { generation: 'next' });
+      await store.insertSecret(further);
+      const request = sampleRequest({ expireTime: Date.now() + 1000 });
+      await store.insertRequest(request);
+      await store.finishRequest(request);
+      const child = await storeKey(store, { parentKeyId: first.id, keyspace: 'shop' });
+
       const again = await reopened(opened);
+      expect(await again.findSecret(further.keyspace, further.lookup)).toEqual(further);
+      expect(await again.readRequest(request.id)).toEqual({ ...request, done: true });
+      expect(await again.listChildren(first.id, undefined, 9)).toEqual([child]);
       expect(await again.readRegistry()).toEqual(registry);
       expect(await again.listKeyspaces()).toEqual([keyspace]);
       expect(await again.getKey(first.id)).toEqual(second);
@@ -37,7 +48,9 @@ export function durabilityCases(open: OpenForCase): void {
       expect(await again.listEvents({ kind: 'key', id: first.id })).toEqual(first.pending);
       expect(await again.listUnpublished(9)).toEqual([{ kind: 'key', id: first.id }]);
       const usage = { count: 7, lastUsedTime: T0 };
-      expect(await again.listKeys({ filter: {}, limit: 9, now: T0 })).toEqual([{ key: second, usage }]);
+      expect(await again.listKeys({ filter: { keyspaces: ['acx'] }, limit: 9, now: T0 })).toEqual([
+        { key: second, usage },
+      ]);
     });
 
     test('a store that was opened again goes on being changed', async () => {
@@ -47,7 +60,7 @@ export function durabilityCases(open: OpenForCase): void {
       expect(await again.replaceKey(changed(key, { name: 'later' }))).toBe(true);
       expect(await again.replaceKey(changed(key, { name: 'lost' }))).toBe(false);
       await storeKey(again);
-      expect(await again.countKeys({}, T0)).toEqual({ total: 2, active: 2 });
+      expect(await again.countKeys({}, T0)).toEqual({ total: 2, active: 2, revoked: 0 });
     });
   });
 }

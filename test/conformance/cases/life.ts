@@ -2,7 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/domain/failure.ts';
 import type { KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
-import { changed, newBatch, sampleKey, sampleKeyspace, sampleSecret, T0 } from '../samples.ts';
+import {
+  changed,
+  newBatch,
+  sampleKey,
+  sampleKeyspace,
+  sampleOwner,
+  sampleRequest,
+  sampleSecret,
+  T0,
+} from '../samples.ts';
 
 export function lifeCases(open: OpenForCase<KeyStore>): void {
   describe('life', () => {
@@ -26,8 +35,10 @@ export function lifeCases(open: OpenForCase<KeyStore>): void {
       const key = sampleKey();
       const secret = sampleSecret(key);
       const keyspace = sampleKeyspace();
+      const owner = sampleOwner();
       await store.insertKey(key, secret);
       await store.insertKeyspace(keyspace);
+      await store.insertOwner(owner);
       const calls: Readonly<Record<Exclude<keyof KeyStore, 'close'>, () => Promise<unknown>>> = {
         readRegistry: () => store.readRegistry(),
         replaceRegistry: () => store.replaceRegistry({ revision: 2, prefixes: {}, macKey: '' }),
@@ -37,8 +48,21 @@ export function lifeCases(open: OpenForCase<KeyStore>): void {
         findSecret: () => store.findSecret(secret.keyspace, secret.lookup),
         getKey: () => store.getKey(key.id),
         insertKey: () => store.insertKey(sampleKey(), sampleSecret(sampleKey())),
+        insertSecret: () => store.insertSecret(sampleSecret(sampleKey())),
         replaceKey: () => store.replaceKey(changed(key, {})),
+        getOwner: () => store.getOwner(owner.id),
+        readOwners: () => store.readOwners([owner.id]),
+        insertOwner: () => store.insertOwner(sampleOwner()),
+        replaceOwner: () => store.replaceOwner(changed(owner, {})),
+        listOwners: () => store.listOwners({}, undefined, 1),
+        listUnmarkedOwners: () => store.listUnmarkedOwners(1),
+        finishMarking: () => store.finishMarking({ kind: 'owner', id: owner.id }, 1),
         listKeys: () => store.listKeys({ filter: {}, limit: 1, now: T0 }),
+        listChildren: () => store.listChildren(key.id, undefined, 1),
+        insertRequest: () => store.insertRequest(sampleRequest()),
+        readRequest: () => store.readRequest('request'),
+        finishRequest: () => store.finishRequest({ id: 'request', expireTime: T0 }),
+        releaseRequest: () => store.releaseRequest({ id: 'request', expireTime: T0 }),
         countKeys: () => store.countKeys({}, T0),
         listPeppers: () => store.listPeppers(),
         countKeysUnder: () => store.countKeysUnder('p1', T0),

@@ -87,7 +87,7 @@ export function listingCases(open: OpenForCase<KeyStore>): void {
       const store = await open();
       await storeKey(store);
       expect(await store.listKeys({ filter: { keyspaces: [] }, limit: 9, now: T0 })).toEqual([]);
-      expect(await store.countKeys({ keyspaces: [] }, T0)).toEqual({ total: 0, active: 0 });
+      expect(await store.countKeys({ keyspaces: [] }, T0)).toEqual({ total: 0, active: 0, revoked: 0 });
     });
 
     test('a filter on states that names none finds none', async () => {
@@ -147,15 +147,15 @@ export function listingCases(open: OpenForCase<KeyStore>): void {
       };
       expect(await states(T0 - 1)).toEqual(['active']);
       expect(await states(T0)).toEqual(['expired']);
-      expect(await store.countKeys({}, T0 - 1)).toEqual({ total: 1, active: 1 });
-      expect(await store.countKeys({}, T0)).toEqual({ total: 1, active: 0 });
+      expect(await store.countKeys({}, T0 - 1)).toEqual({ total: 1, active: 1, revoked: 0 });
+      expect(await store.countKeys({}, T0)).toEqual({ total: 1, active: 0, revoked: 0 });
     });
 
     test('a count does not regard the states that a filter names', async () => {
       const store = await open();
       await storeKey(store);
       await storeKey(store, { revokeTime: T0 });
-      expect(await store.countKeys({ states: ['revoked'] }, T0)).toEqual({ total: 2, active: 1 });
+      expect(await store.countKeys({ states: ['revoked'] }, T0)).toEqual({ total: 2, active: 1, revoked: 1 });
     });
 
     test('keys are listed with their usage, where they were ever used', async () => {

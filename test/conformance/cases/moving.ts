@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { REQUEST_TTL } from '../../../src/domain/request.ts';
 import { canonicalText } from '../../../src/storage/copy/digest.ts';
 import {
   BATCH,
@@ -16,6 +17,8 @@ import {
   sampleEvent,
   sampleKey,
   sampleKeyspace,
+  sampleOwner,
+  sampleRequest,
   sampleSecret,
   storeKey,
   T0,
@@ -39,10 +42,12 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       expect(await allOf(store)).toEqual({
         registry: [await store.readRegistry()],
         keyspace: [],
+        owner: [],
         key: [],
         secret: [],
         usage: [],
         event: [],
+        request: [],
       });
     });
 
@@ -82,13 +87,48 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       const key = { ...bare, pending: [sampleEvent(bare)] };
       const keyspace = sampleKeyspace();
       const made = { ...keyspace, pending: [sampleEvent(keyspace)] };
+      const silent = sampleOwner();
+      const owner = { ...silent, pending: [sampleEvent(silent)] };
       await store.putRecords('key', [key]);
       await store.putRecords('keyspace', [made]);
+      await store.putRecords('owner', [owner]);
       expect(await store.getKey(key.id)).toEqual(key);
-      expect(await store.listUnpublished(9)).toHaveLength(2);
+      expect(await store.getOwner(owner.id)).toEqual(owner);
+      expect(await store.listUnpublished(9)).toHaveLength(3);
       for (const record of await store.listUnpublished(9)) await store.publishEvents(record);
       expect(await store.listEvents({ kind: 'key', id: key.id })).toEqual(key.pending);
       expect(await store.listEvents({ kind: 'keyspace', id: made.id })).toEqual(made.pending);
+      expect(await store.listEvents({ kind: 'owner', id: owner.id })).toEqual(owner.pending);
+    });
+
+    test('an ended generation whose dead keys are not marked is moved as such, and marked where it is then', async () => {
+      const store = await open();
+      const { keyspace, owner } = await fill(await open());
+      await store.putRecords('keyspace', keyspace);
+      await store.putRecords('owner', owner);
+      const unmarked = owner.filter((one) => one.unmarked);
+      expect(unmarked).toHaveLength(1);
+      expect(await store.listUnmarkedOwners(9)).toEqual(unmarked);
+      const ended = keyspace.filter((one) => one.unmarked);
+      expect(ended).toHaveLength(1);
+      for (const { id, generation = 0 } of unmarked)
+        await store.finishMarking({ kind: 'owner', id }, generation);
+      for (const { id, generation = 0 } of ended)
+        await store.finishMarking({ kind: 'keyspace', id }, generation);
+      expect(await store.listUnmarkedOwners(9)).toEqual([]);
+      expect((await store.listKeyspaces()).some((one) => one.unmarked)).toBe(false);
+    });
+
+    test('a request that was moved is known, and finished or released as any', async () => {
+      const store = await open();
+      const expireTime = Date.now() + REQUEST_TTL;
+      const [one, other] = [sampleRequest({ expireTime }), sampleRequest({ expireTime, done: true })];
+      await store.putRecords('request', [one, other]);
+      expect(await store.insertRequest({ ...one, fingerprint: 'other' })).toBe(false);
+      await store.finishRequest(one);
+      expect(await store.readRequest(one.id)).toEqual({ ...one, done: true });
+      await store.releaseRequest(other);
+      expect(await store.readRequest(other.id)).toBeUndefined();
     });
 
     test('use goes on being counted where it was', async () => {
@@ -113,10 +153,12 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       const other = sorted({
         registry: filled.registry.map((one) => ({ ...one, revision: 1, prefixes: {} })),
         keyspace: filled.keyspace.map((one) => ({ ...one, revision: 99, pending: [] })),
+        owner: filled.owner.map((one) => ({ ...one, disabled: true, revision: 99, pending: [] })),
         key: filled.key.map((one) => ({ ...one, name: 'other', revision: 99, pending: [] })),
         secret: filled.secret.map((one) => ({ ...one, generation: 'other' })),
         usage: filled.usage.map((one) => ({ ...one, count: 1 })),
         event: filled.event.map((one) => ({ ...one, event: { ...one.event, actor: 'other' } })),
+        request: filled.request.map((one) => ({ ...one, fingerprint: 'other' })),
       });
       await putAll(store, other);
       expect(await allOf(store)).toEqual(other);
@@ -190,10 +232,12 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       const given: All = {
         registry: [{ revision: 7, prefixes: metadata, macKey: text, pepperChecks: metadata }],
         keyspace: [sampleKeyspace({ displayName: text, keyDefaults: { metadata, permissions: [text] } })],
+        owner: [sampleOwner({ owner: { kind: 'user', id: text }, permissionBound: [text] })],
         key: [{ ...key, pending: [event] }],
         secret: [],
         usage: [],
         event: [{ record: { kind: 'key', id: key.id }, event: { ...event, id: unique('evt') } }],
+        request: [],
       };
       const store = await open();
       await putAll(store, given);

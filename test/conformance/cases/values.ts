@@ -39,7 +39,7 @@ export function valueCases(open: OpenForCase<KeyStore>): void {
         nameContains: text,
       };
       expect(await store.listKeys({ filter, limit: 9, now: T0 })).toEqual([{ key, usage: undefined }]);
-      expect(await store.countKeys(filter, T0)).toEqual({ total: 1, active: 1 });
+      expect(await store.countKeys(filter, T0)).toEqual({ total: 1, active: 1, revoked: 0 });
     });
 
     test('metadata and prefixes may have any names', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../src/domain/key.ts';
+import type { OwnerRecord } from '../../../src/domain/owner.ts';
 import { CachedKeyStore } from '../../../src/storage/cache/memory.ts';
 import { openSqliteStore } from '../../../src/storage/sqlite/open.ts';
 import {
@@ -7,6 +8,7 @@ import {
   sampleEvent,
   sampleKey,
   sampleKeyspace,
+  sampleOwner,
   sampleSecret,
   storeKey,
 } from '../../conformance/samples.ts';
@@ -16,7 +18,7 @@ async function openCached(size = 1_000_000) {
   const inner = await openSqliteStore(':memory:');
   onTestFinished(() => inner.close());
   const gate = gated(inner);
-  return { ...gate, cached: new CachedKeyStore(gate.store, { secrets: size, keys: size }) };
+  return { ...gate, cached: new CachedKeyStore(gate.store, { secrets: size, keys: size, owners: size }) };
 }
 
 /** A stored key of revision 1 and its next version. */
@@ -144,6 +146,42 @@ describe('after a change of a key', () => {
     await storeKey(cached);
     await cached.getKey(other.id);
     expect(calls.getKey).toBe(1);
+  });
+});
+
+describe('an owner', () => {
+  test('is read once, with a record and without, until its record is made, changed, marked or published', async () => {
+    const { cached, calls } = await openCached();
+    const owner = sampleOwner();
+    const reads = async (expected: OwnerRecord | undefined) => {
+      const before = calls.getOwner ?? 0;
+      for (let round = 0; round < 3; round++) expect(await cached.getOwner(owner.id)).toEqual(expected);
+      expect(calls.getOwner).toBe(before + 1);
+    };
+    await reads(undefined);
+    await cached.insertOwner(owner);
+    await reads(owner);
+    const revocation = { time: 1, actor: { id: 'key_1' }, reason: '' };
+    const ended = changed<OwnerRecord>(owner, { generation: 1, revocation, unmarked: true });
+    const eventful = { ...ended, pending: [sampleEvent(ended)] };
+    await cached.replaceOwner(eventful);
+    await reads(eventful);
+    await cached.publishEvents({ kind: 'owner', id: owner.id });
+    await reads(ended);
+    await cached.finishMarking({ kind: 'owner', id: owner.id }, 1);
+    const { unmarked: _, ...marked } = ended;
+    await reads(marked);
+  });
+
+  test('that was found to have no record is not told so to who asks after it was made', async () => {
+    const { cached, hold } = await openCached();
+    const owner = sampleOwner();
+    const release = hold('getOwner');
+    const early = cached.getOwner(owner.id);
+    await cached.insertOwner(owner);
+    release();
+    expect(await early).toBeUndefined();
+    expect(await cached.getOwner(owner.id)).toEqual(owner);
   });
 });
 

@@ -7,10 +7,18 @@ import { noteOf } from '../../../src/storage/copy/note.ts';
 import type { CopyOptions } from '../../../src/storage/copy/progress.ts';
 import { CopyRefused } from '../../../src/storage/copy/refusals.ts';
 import { CopyBroken, Side } from '../../../src/storage/copy/side.ts';
-import { BATCH, type MovableStore } from '../../../src/storage/movable-store.ts';
+import { BATCH, MOVED_KINDS, type MovableStore } from '../../../src/storage/movable-store.ts';
 import { openSqliteStore } from '../../../src/storage/sqlite/open.ts';
 import { allOf, fill } from '../../conformance/moved-samples.ts';
-import { changed, newBatch, sampleKey, sampleSecret, storeKey, T0 } from '../../conformance/samples.ts';
+import {
+  changed,
+  newBatch,
+  sampleKey,
+  sampleRequest,
+  sampleSecret,
+  storeKey,
+  T0,
+} from '../../conformance/samples.ts';
 import { overlaidStore } from '../../support/overlaid-store.ts';
 
 async function newStore(): Promise<MovableStore> {
@@ -75,6 +83,25 @@ describe('a copy', () => {
     expect(told.at(-1)).toBe(`verifying ${2 * records} of ${2 * records}`);
   });
 
+  test('is one, too, where either store drops requests meanwhile that have expired', async () => {
+    const [from, to] = [await filledStore(), await newStore()];
+    const dropped = sampleRequest({ expireTime: Date.now() - 1 });
+    const [kept, forgotten] = [sampleRequest({ expireTime: Date.now() - 1 }), sampleRequest()];
+    await from.putRecords('request', [dropped, kept, forgotten]);
+    const { kinds } = await copy(
+      from,
+      overlaid(to, {
+        writeCopyNote: async (note) => {
+          await to.writeCopyNote(note);
+          await to.releaseRequest(dropped);
+          await from.releaseRequest(forgotten);
+        },
+      }),
+    );
+    expect(kinds.find(({ kind }) => kind === 'request')?.target.count).toBe(2);
+    expect(await to.readRequest(kept.id)).toEqual(kept);
+  });
+
   test('notes its beginning before it writes a record', async () => {
     const [from, to] = [await filledStore(), await newStore()];
     const events: string[] = [];
@@ -91,10 +118,9 @@ describe('a copy', () => {
         },
       }),
     );
-    const kinds = ['registry', 'keyspace', 'secret', 'key', 'usage', 'event'];
     expect(events).toEqual([
       'note undefined',
-      ...kinds.flatMap((kind) => [`put ${kind}`, `note ${kind}`]),
+      ...MOVED_KINDS.flatMap((kind) => [`put ${kind}`, `note ${kind}`]),
       'note off',
     ]);
   });
@@ -117,7 +143,8 @@ describe('an interrupted copy', () => {
       });
       const error = await copy(from, dying).catch((one: unknown) => one);
       if (!(error instanceof Error)) {
-        expect(calls).toBe(14);
+        // Each kind and its note, between the first note and the last.
+        expect(calls).toBe(2 * MOVED_KINDS.length + 2);
         return;
       }
       expect(error).toBeInstanceOf(CopyBroken);
@@ -138,7 +165,7 @@ describe('an interrupted copy', () => {
         }),
       );
       expect(resumedAfter).toBe(moved);
-      expect(put.length).toBe(6 - Math.floor(Math.max(0, calls - 1) / 2));
+      expect(put.length).toBe(MOVED_KINDS.length - Math.floor(Math.max(0, calls - 1) / 2));
       expect(await allOf(to)).toEqual(all);
     }
   });
@@ -239,7 +266,7 @@ describe('records that changed', () => {
     const error = await copy(from, writer).catch((one: unknown) => one);
     expect(error).toBeInstanceOf(CopyDiffers);
     expect(String(error)).toMatch(
-      /the target is not the same as the source in records of kind usage \(3 in the source, 3 in the target\), though it was copied twice: stop /,
+      /the target is not the same as the source in records of kind usage \(4 in the source, 4 in the target\), though it was copied twice: stop /,
     );
     expect(await to.readCopyNote()).toBeDefined();
     await copy(from, to);
@@ -253,7 +280,7 @@ describe('records that changed', () => {
     await to.putRecords('key', [extra]);
     await to.putRecords('secret', [sampleSecret(extra)]);
     await expect(copy(from, to)).rejects.toThrow(
-      /in records of kind secret \(3 in the source, 4 in the target\), key \(3 in the source, 4 in the target\), though/,
+      /in records of kind secret \(5 in the source, 6 in the target\), key \(4 in the source, 5 in the target\), though/,
     );
     expect(await to.readCopyNote()).toBeDefined();
   });
@@ -290,9 +317,7 @@ describe('nothing is copied into', () => {
       [from, to],
       [to, from],
     ] as const) {
-      await expect(copy(one, other)).rejects.toThrow(
-        /itself, or holds a copy of it/,
-      );
+      await expect(copy(one, other)).rejects.toThrow(/itself, or holds a copy of it/);
     }
   });
 });

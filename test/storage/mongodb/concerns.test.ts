@@ -37,11 +37,13 @@ describe.skipIf(SERVER === '')('a command of the store', () => {
       await store.listKeyspaces();
       await store.findSecret('acx', 'lookup');
       await store.getKey('key_1');
+      await store.getOwner('acx/user:1');
     });
     expect(verify.map(({ name, body }) => [name, body.find])).toEqual([
       ['find', 'keyspaces'],
       ['find', 'secrets'],
       ['find', 'keys'],
+      ['find', 'owners'],
     ]);
     for (const { body } of verify) {
       expect(body.readConcern?.level).toBe(replicated ? 'linearizable' : 'majority');
@@ -61,7 +63,7 @@ describe.skipIf(SERVER === '')('a command of the store', () => {
       .filter((one) => one.name === 'find' && filtersOf(one).some(isText))
       .filter(({ body }) => body.find !== 'usage');
     expect(new Set(records.map(({ body }) => body.find))).toEqual(
-      new Set(['keys', 'meta', 'secrets', 'keyspaces']),
+      new Set(['keys', 'meta', 'secrets', 'keyspaces', 'owners', 'requests']),
     );
     for (const { body } of records) {
       expect(body.readConcern?.level, JSON.stringify(body)).toBe(replicated ? 'linearizable' : 'majority');

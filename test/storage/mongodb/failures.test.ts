@@ -4,7 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/domain/failure.ts';
 import { openMongoStore } from '../../../src/storage/mongodb/open.ts';
 import type { MongoKeyStore } from '../../../src/storage/mongodb/store.ts';
-import { changed, sampleKey, sampleSecret, storeKey, T0 } from '../../conformance/samples.ts';
+import {
+  changed,
+  sampleKey,
+  sampleOwner,
+  sampleRequest,
+  sampleSecret,
+  storeKey,
+  T0,
+} from '../../conformance/samples.ts';
 import { isMongod, MONGOD, type MongoServer, startMongo, withDatabase } from '../../support/mongodb.ts';
 import { errorOfOpening } from './database.ts';
 
@@ -48,14 +56,21 @@ describe.skipIf(MONGOD === '')('a server that goes away', () => {
     const next = sampleKey();
     const calls: Record<string, [ms: number, call: () => Promise<unknown>]> = {
       getKey: [500, () => store.getKey(key.id)],
+      getOwner: [500, () => store.getOwner('acx/user:1')],
       findSecret: [500, () => store.findSecret('acx', 'any')],
       listKeyspaces: [500, () => store.listKeyspaces()],
       readRegistry: [900, () => store.readRegistry()],
       replaceKey: [900, () => store.replaceKey(changed(key, {}))],
       insertKey: [900, () => store.insertKey(next, sampleSecret(next))],
+      insertSecret: [900, () => store.insertSecret(sampleSecret(key))],
+      insertOwner: [900, () => store.insertOwner(sampleOwner())],
+      insertRequest: [900, () => store.insertRequest(sampleRequest())],
+      readRequest: [900, () => store.readRequest('request')],
       publishEvents: [900, () => store.publishEvents({ kind: 'key', id: key.id })],
       ping: [900, () => store.ping()],
       listKeys: [5000, () => store.listKeys({ filter: {}, limit: 1, now: T0 })],
+      listChildren: [5000, () => store.listChildren(key.id, undefined, 1)],
+      listOwners: [5000, () => store.listOwners({}, undefined, 1)],
       countKeys: [5000, () => store.countKeys({}, T0)],
     };
     const pid = server.pid ?? Number.NaN;
@@ -176,7 +191,9 @@ describe('a server that is not there', () => {
     'named by a URI that is none stops it at once, in one sentence without the password: %s',
     async (uri) => {
       const { message } = await errorOfOpening(uri);
-      expect(message).toMatch(/^the URI of MongoDB (cannot be read|names no database for Gatehouse): [^\n]+$/);
+      expect(message).toMatch(
+        /^the URI of MongoDB (cannot be read|names no database for Gatehouse): [^\n]+$/,
+      );
       expect(message).not.toContain('hunter2');
     },
   );

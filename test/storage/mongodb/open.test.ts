@@ -90,7 +90,7 @@ describe.skipIf(SERVER === '')('an opening', () => {
     if (registry !== undefined) expect(macKey).toBe(JSON.parse(registry.record).macKey);
     expect(await withDatabase(uri, indexesOf)).toEqual(EXPECTED_INDEXES);
     await storeKey(store);
-    expect(await store.countKeys({}, T0)).toEqual({ total: 1, active: 1 });
+    expect(await store.countKeys({}, T0)).toEqual({ total: 1, active: 1, revoked: 0 });
   });
 
   test('of a store that is there changes nothing in it', async () => {

@@ -18,7 +18,10 @@ const STRAIGHT_BY_ID = ['IDHACK', 'EXPRESS_IXSCAN', 'EXPRESS_UPDATE', 'EXPRESS_D
 /** All that the table has, by the names of its entries. */
 const TABLE: Readonly<Record<keyof typeof QUERIES | 'listings', readonly Served[]>> = {
   keyspaces: [QUERIES.keyspaces()],
-  unpublished: [QUERIES.unpublished('keys'), QUERIES.unpublished('keyspaces')],
+  unpublished: [QUERIES.unpublished('keys'), QUERIES.unpublished('keyspaces'), QUERIES.unpublished('owners')],
+  childrenOf: [QUERIES.childrenOf('key_1')],
+  owners: [QUERIES.owners({}, undefined)],
+  unmarkedOwners: [QUERIES.unmarkedOwners()],
   secretsUnder: [QUERIES.secretsUnder('p1')],
   peppers: [QUERIES.peppers()],
   eventsOf: [QUERIES.eventsOf({ kind: 'key', id: 'key_1' })],

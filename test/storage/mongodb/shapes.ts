@@ -1,6 +1,7 @@
 /** One call of every method of the store, and listings by every shape of filter. */
 
-import type { KeyFilter } from '../../../src/storage/key-store.ts';
+import { REQUEST_TTL } from '../../../src/domain/request.ts';
+import type { KeyFilter, OwnerFilter } from '../../../src/storage/key-store.ts';
 import type { MongoKeyStore } from '../../../src/storage/mongodb/store.ts';
 import { MOVED_KINDS } from '../../../src/storage/movable-store.ts';
 import {
@@ -9,6 +10,8 @@ import {
   sampleEvent,
   sampleKey,
   sampleKeyspace,
+  sampleOwner,
+  sampleRequest,
   sampleSecret,
   T0,
 } from '../../conformance/samples.ts';
@@ -48,6 +51,13 @@ export function filterShapes(): KeyFilter[] {
   return scopes.flatMap((scope) => conditions.map((condition) => ({ ...scope, ...condition })));
 }
 
+/** Every choice of what owners are listed by. */
+function ownerShapes(): OwnerFilter[] {
+  return subsets<OwnerFilter>({ keyspaces: ['acx'], kind: 'user', disabled: false }).flatMap((filter) =>
+    filter.keyspaces === undefined ? [filter] : KEYSPACES.map((keyspaces) => ({ ...filter, keyspaces })),
+  );
+}
+
 function subsets<Fields extends object>(fields: Fields): Partial<Fields>[] {
   const names = Object.keys(fields) as (keyof Fields)[];
   return Array.from(
@@ -81,18 +91,40 @@ export async function serve(store: MongoKeyStore): Promise<void> {
   const key = { ...bare, pending: [sampleEvent(bare)] };
   const secret = sampleSecret(key, { algorithm: 'hmac-sha256', pepperId: 'p1' });
   await store.insertKey(key, secret);
+  await store.insertSecret(sampleSecret(key, { generation: 'next' }));
   // Its secret is taken back: the id is another's.
   await store.insertKey(key, sampleSecret(key));
   await store.findSecret(secret.keyspace, secret.lookup);
   await store.getKey(key.id);
   await store.replaceKey(changed(key, {}));
+  for (const after of [undefined, key.id]) await store.listChildren(key.id, after, 9);
   await store.listPeppers();
   await store.countKeysUnder('p1', T0);
+
+  const blank = sampleOwner({ owner: { kind: 'user', id: '1' } });
+  const owner = { ...blank, pending: [sampleEvent(blank)] };
+  await store.insertOwner(owner);
+  await store.replaceOwner(changed(owner, {}));
+  await store.getOwner(owner.id);
+  await store.readOwners([owner.id, 'acx/user:2']);
+  for (const filter of ownerShapes()) {
+    for (const after of [undefined, owner]) await store.listOwners(filter, after, 9);
+  }
+  await store.listUnmarkedOwners(9);
+  await store.finishMarking({ kind: 'owner', id: owner.id }, 1);
+  await store.finishMarking({ kind: 'keyspace', id: keyspace.id }, 1);
+
+  const request = sampleRequest({ expireTime: Date.now() + REQUEST_TTL });
+  await store.insertRequest(request);
+  await store.readRequest(request.id);
+  await store.finishRequest(request);
+  await store.releaseRequest(request);
 
   await store.listUnpublished(9);
   for (const record of [
     { kind: 'key', id: key.id },
     { kind: 'keyspace', id: keyspace.id },
+    { kind: 'owner', id: owner.id },
   ] as const) {
     await store.publishEvents(record);
     await store.listEvents(record);

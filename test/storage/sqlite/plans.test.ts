@@ -88,6 +88,7 @@ describe('query plans', () => {
       STATEMENTS.listKeyspaces.sql,
       STATEMENTS.keyspacesWithKeys.sql,
       STATEMENTS.listPeppers.sql,
+      STATEMENTS.countKeysUnder.sql,
       STATEMENTS.countRecords.sql,
     ];
     const bad = texts
