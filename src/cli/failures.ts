@@ -49,5 +49,5 @@ function line(message: string): string {
 // Commander repeats what it does not understand, and that may be a key in the wrong place. No option of ours is
 // as long as the shortest key.
 function masked(text: string): string {
-  return text.replaceAll(/[\w.-]{24,}/g, '…');
+  return text.replaceAll(/\S*:\/\/\S*/g, '…').replaceAll(/[\w.-]{24,}/g, '…');
 }

@@ -6,7 +6,7 @@ import type { CopyResult } from '../storage/copy/copy.ts';
 import type { CopyOptions } from '../storage/copy/progress.ts';
 import { shownJson } from './escape.ts';
 import { interruptible } from './interruptible.ts';
-import { PLACES_HELP, readPlace, requireFolder } from './store-place.ts';
+import { PLACES_HELP, readPlace } from './store-place.ts';
 import { type Column, table } from './table.ts';
 import { BadUsage, type Terminal } from './terminal.ts';
 
@@ -37,7 +37,6 @@ export function addStoreCopy(program: Command, terminal: Terminal): void {
     const options = command.optsWithGlobals<StoreCopyOptions>();
     const from = readPlace(terminal, '--from', options.from);
     const to = readPlace(terminal, '--to', options.to);
-    requireFolder('--to', to);
     if (from === to) throw new BadUsage('--from and --to name the same store');
     const result = await copyShowing(terminal, from, to);
     terminal.print(options.json ? shownJson(resultJson(result)) : resultText(result, await nameOf(to)));

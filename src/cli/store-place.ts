@@ -1,7 +1,6 @@
 /** Which store an option of `gatehouse store copy` names. */
 
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { BadUsage, setting, type Terminal } from './terminal.ts';
 
 /** What is accepted, for `--help`. */
@@ -30,20 +29,19 @@ export function readPlace(terminal: Terminal, option: string, text: string): str
   return placeOf(`${option}: ${name}`, value);
 }
 
-/** @throws BadUsage where a data file's folder is not there: what was meant as an address would become a file. */
-export function requireFolder(option: string, place: string): void {
-  if (!MONGODB.test(place) && !existsSync(dirname(place))) {
-    throw new BadUsage(
-      `${option}: the folder of the data file is not there; make it, or begin a URI with mongodb://`,
-    );
-  }
-}
-
 function placeOf(where: string, text: string): string {
   if (MONGODB.test(text)) return text;
   const path = text.replace(/^sqlite:/, '');
+  // A URI in quotes, behind a space or without its scheme would become a folder, named like its password or its server.
+  const notPath = /:\/\/|^[\s"']|^[^/\\]+:\d+(?:\/|$)/.test(path);
   // sqlite://PATH would lose its first folder to those who read URIs, and be another path to those who do not.
-  if (path === '' || path === ':memory:' || (path === text && SCHEME.test(text)) || /^\/\/[^/]/.test(path)) {
+  if (
+    notPath ||
+    path === '' ||
+    path === ':memory:' ||
+    (path === text && SCHEME.test(text)) ||
+    /^\/\/[^/]/.test(path)
+  ) {
     throw new BadUsage(
       `${where} must be mongodb://HOST/DATABASE, mongodb+srv://HOST/DATABASE, sqlite:PATH, a path, or env:NAME`,
     );

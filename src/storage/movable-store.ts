@@ -56,7 +56,10 @@ export interface MovableStore extends KeyStore {
   /** About how many records there are of each kind: to show how far a copy is, no proof of anything. */
   estimateRecords(): Promise<Readonly<Record<MovedKind, number>>>;
 
-  /** Writes records as they are, in place of those that have their ids. Safe to repeat. At most `BATCH` at one time. */
+  /**
+   * Writes records as they are, in place of those that have their ids and no higher revision: what was changed since may
+   * stay, as it must where others can write. Safe to repeat. At most `BATCH` at one time.
+   */
   putRecords<Kind extends MovedKind>(kind: Kind, records: readonly Moved[Kind][]): Promise<void>;
 
   /** What the copy that is under way into this store has noted; a store with such a note serves nobody. */
@@ -65,8 +68,10 @@ export interface MovableStore extends KeyStore {
   /**
    * Notes how far the copy has come, in place of the note before; undefined takes the note off. Where it is there after
    * a crash or a power failure, so is what `putRecords` wrote before it.
+   * @param before the note that is there; undefined: none ever was.
+   * @returns false where another one is there: another copy has taken over, or is done.
    */
-  writeCopyNote(note: string | undefined): Promise<void>;
+  writeCopyNote(note: string | undefined, before: string | undefined): Promise<boolean>;
 }
 
 /** What an opening asks for besides a store that can serve. */

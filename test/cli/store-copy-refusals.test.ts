@@ -108,7 +108,7 @@ describe('a target', () => {
   test('with an unfinished copy of another store is refused', async () => {
     const target = newFile();
     const store = await openStore(target);
-    await store.writeCopyNote(JSON.stringify({ source: 'another', moved: 7 }));
+    await store.writeCopyNote(JSON.stringify({ source: 'another', moved: 7 }), undefined);
     await store.close();
     expect(await refusal(source, target)).toBe(
       `the data file ${target} holds an unfinished copy of another store; name an empty target`,

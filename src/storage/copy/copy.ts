@@ -5,9 +5,10 @@
  * same copy goes on from there.
  */
 
+import { randomUUID } from 'node:crypto';
 import { MOVED_KINDS } from '../movable-store.ts';
 import { type Comparison, compare, isSame } from './compare.ts';
-import { BEGINNING, type CopyNote, type CopyPoint, identityOf, noteOf, noteText } from './note.ts';
+import { BEGINNING, type CopyPoint, identityOf, noteOf, noteText } from './note.ts';
 import { type CopyOptions, sum } from './progress.ts';
 import { refuseTarget } from './refusals.ts';
 import type { Side } from './side.ts';
@@ -28,6 +29,14 @@ export class CopyDiffers extends Error {
   }
 }
 
+/** Another copy into the same target was begun after this one, or is done; this one must not write any more. */
+export class CopyOvertaken extends Error {
+  constructor({ name }: Side) {
+    super(`another copy into ${name} has taken over; this one wrote no more`);
+    this.name = 'CopyOvertaken';
+  }
+}
+
 export interface CopyResult {
   /** Records that an earlier run of this copy had moved. */
   readonly resumedAfter: number;
@@ -41,18 +50,26 @@ export interface CopyResult {
  */
 export async function copyStore(from: Side, to: Side, options: CopyOptions): Promise<CopyResult> {
   const source = identityOf(await from.do((store) => store.readRegistry()));
-  const note = noteOf(await to.do((store) => store.readCopyNote()));
+  let written = await to.do((store) => store.readCopyNote());
+  const note = noteOf(written);
   await refuseTarget(from, to, source, note);
   const begun = note ?? BEGINNING;
+  // Each run has a name of its own in the note, so that one which was given up, and wakes, finds itself replaced.
+  const by = randomUUID();
+  const write = async (point: CopyPoint | undefined) => {
+    const text = point && noteText({ source, by, ...point });
+    if (!(await to.do((store) => store.writeCopyNote(text, written)))) throw new CopyOvertaken(to);
+    written = text;
+  };
   const run = async (start: CopyPoint) => {
-    await move(from, to, source, start, options);
+    await move(from, to, write, start, options);
     return compare(from, to, options);
   };
   let kinds = await run(begun);
   // What changed in the source behind the place where the copy stood is overwritten by a second one.
   if (!kinds.every(isSame)) kinds = await run(BEGINNING);
   if (!kinds.every(isSame)) throw new CopyDiffers(from, to, kinds);
-  await to.do((store) => store.writeCopyNote(undefined));
+  await write(undefined);
   return { resumedAfter: begun.moved, kinds };
 }
 
@@ -60,12 +77,11 @@ export async function copyStore(from: Side, to: Side, options: CopyOptions): Pro
 async function move(
   from: Side,
   to: Side,
-  source: string,
-  start: CopyPoint,
+  note: (point: CopyPoint) => Promise<void>,
+  { kind: at, position: place, moved: before }: CopyPoint,
   { signal, onProgress }: CopyOptions,
 ): Promise<void> {
-  const note = (point: CopyPoint) =>
-    to.do((store) => store.writeCopyNote(noteText({ source, ...point } satisfies CopyNote)));
+  const start: CopyPoint = { ...(at && { kind: at }), ...(place && { position: place }), moved: before };
   await note(start);
   const total = sum(await from.do((store) => store.estimateRecords()));
   let { moved } = start;

@@ -16,6 +16,8 @@ export interface CopyPoint {
 export interface CopyNote extends CopyPoint {
   /** The identity of the source. */
   readonly source: string;
+  /** The run of `gatehouse store copy` that wrote the note. */
+  readonly by: string;
 }
 
 export const BEGINNING: CopyPoint = { moved: 0 };

@@ -53,15 +53,20 @@ export class Connection {
    */
   async within<Answer>(
     ms: number,
-    work: (limit: { readonly maxTimeMS: number }) => Promise<Answer>,
+    work: (limit: { readonly maxTimeMS: number }, late: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`MongoDB gave no answer within ${ms} ms`)), ms);
+    const abandoned = new AbortController();
+    const timer = setTimeout(() => {
+      const error = new Error(`MongoDB gave no answer within ${ms} ms`);
+      abandoned.abort(error);
+      late.reject(error);
+    }, ms);
     // The driver knows the second one by each command, though its types do not.
     const limit = { maxTimeMS: ms, socketTimeoutMS: Math.max(ms, SILENCE_MS) };
     try {
       if (this.#closed) throw new Error('the store is closed');
-      return await Promise.race([work(limit), late.promise]);
+      return await Promise.race([work(limit, abandoned.signal), late.promise]);
     } catch (error) {
       throw storeUnavailable(error);
     } finally {

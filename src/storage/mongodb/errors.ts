@@ -38,7 +38,7 @@ export function openError(place: string, error: unknown): StoreUnusable {
   }
   if (error instanceof MongoServerError && error.code === UNAUTHORIZED) {
     return new StoreUnusable(
-      `MongoDB at ${place} knows the user, who lacks readWrite on this database`,
+      `MongoDB at ${place} asks for a user with readWrite on this database; the one of the URI lacks it, or there is none`,
       error,
     );
   }

@@ -25,7 +25,7 @@ import {
   type UsageDocument,
   usageOf,
 } from './documents.ts';
-import { duplicatesOf } from './errors.ts';
+import { duplicatesOf, isDuplicate } from './errors.ts';
 import { find, QUERIES } from './queries.ts';
 import type { Collections } from './schema.ts';
 
@@ -179,8 +179,11 @@ async function insertNew(
   }
 }
 
+/** Never a record that was changed since: a copy that was given up and wakes must not undo a revocation. */
 function replacement(document: Stored): AnyBulkWriteOperation<Stored> {
-  return { replaceOne: { filter: { _id: document._id }, replacement: document, upsert: true } };
+  const { _id, revision } = document;
+  const newer = revision === undefined ? {} : { $nor: [{ revision: { $gt: revision } }] };
+  return { replaceOne: { filter: { _id, ...newer }, replacement: document } };
 }
 
 const NOTE = 'copy';
@@ -192,12 +195,25 @@ export async function readCopyNote(database: Connection): Promise<string | undef
   return document?.note;
 }
 
-export async function writeCopyNote(database: Connection, note: string | undefined): Promise<void> {
+/** The document of a copy that is done stays, without a note: who was late finds it, and writes nothing. */
+export async function writeCopyNote(
+  database: Connection,
+  note: string | undefined,
+  before: string | undefined,
+): Promise<boolean> {
   const { meta } = database.collections;
-  await database.within<unknown>(DEADLINES.batch, (limit) => {
+  return database.within(DEADLINES.batch, async (limit) => {
     const options = { writeConcern: durable(DEADLINES.batch), ...limit };
-    return note === undefined
-      ? meta.deleteOne({ _id: NOTE }, options)
-      : meta.replaceOne({ _id: NOTE }, { note }, { upsert: true, ...options });
+    if (before === undefined && note !== undefined) {
+      try {
+        await meta.insertOne({ _id: NOTE, note }, options);
+        return true;
+      } catch (error) {
+        if (isDuplicate(error)) return false;
+        throw error;
+      }
+    }
+    const after = note === undefined ? {} : { note };
+    return (await meta.replaceOne({ _id: NOTE, note: before ?? '' }, after, options)).matchedCount === 1;
   });
 }

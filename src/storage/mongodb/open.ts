@@ -26,6 +26,8 @@ const OPTIONS = {
   serverSelectionTimeoutMS: DEADLINES.record,
   waitQueueTimeoutMS: DEADLINES.record,
   connectTimeoutMS: 2000,
+  // After one answer of "not primary" the driver asks no server anything before its next heartbeat: by its default 10 s.
+  heartbeatFrequencyMS: 1000,
   socketTimeoutMS: SILENCE_MS,
   // A record's own fields are never taken for operators, and an absent field is absent.
   ignoreUndefined: true,

@@ -28,10 +28,10 @@ export const QUERIES = {
     sort: { unpublished: 1 },
   }),
 
-  childrenOf: (parentKeyId: string, after = ''): Query => ({
+  childrenOf: (parentKeyId: string, after: string | undefined): Query => ({
     collection: 'keys',
     index: 'by_parent',
-    filter: { parent_key_id: parentKeyId, _id: { $gt: after } },
+    filter: { parent_key_id: parentKeyId, ...(after === undefined ? {} : { _id: { $gt: after } }) },
     sort: { _id: 1 },
   }),
 

@@ -62,7 +62,8 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
     { name: 'by_display_prefix', key: { display_prefix: 1, ...NEWEST_FIRST } },
     { name: 'by_owner', key: { owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
     { name: 'by_keyspace_owner', key: { keyspace: 1, owner_kind: 1, owner_id: 1, ...NEWEST_FIRST } },
-    { name: 'by_parent', key: { parent_key_id: 1, _id: 1 } },
+    // Few keys were made by another. With `_id` behind, as the order of children wants it, it would hold every key.
+    { name: 'by_parent', key: { parent_key_id: 1 }, options: { sparse: true } },
     UNPUBLISHED,
   ],
   secrets: [{ name: 'by_pepper', key: { pepper_id: 1 }, options: { sparse: true } }],
@@ -70,6 +71,9 @@ export const INDEXES: { readonly [name in keyof Collections]: readonly Index[] }
   requests: [{ name: 'expired', key: { drop_time: 1 }, options: { expireAfterSeconds: 0 } }],
   events: [{ name: 'by_record', key: { kind: 1, record_id: 1, revision: 1 } }],
 };
+
+/** The driver knows it by each command, though its types do not: an index of many keys takes longer than silence may. */
+const WHOLE = { socketTimeoutMS: 600_000 };
 
 export function collectionsOf(database: Db): Collections {
   return {
@@ -100,13 +104,21 @@ export async function prepare(collections: Collections, place: string): Promise<
     version = (await readVersion(collections)) ?? SCHEMA_VERSION;
   }
   refuseNewer(version, place);
+  if (
+    (await meta.findOne({ _id: 'registry' })) === null &&
+    (await collections.keyspaces.findOne({})) !== null
+  ) {
+    // A new one would let a second keyspace have the prefix of another, whose keys nobody would find any more.
+    throw new StoreUnusable(`MongoDB at ${place} has lost its registry (meta): restore it from a backup`);
+  }
+  await insertOnce(meta, { _id: 'probe', writes: 0 });
   await insertOnce(
     meta,
     registryDocument({ revision: 1, prefixes: {}, macKey: randomBytes(32).toString('base64url') }),
   );
   for (const name of Object.keys(INDEXES) as (keyof Collections)[]) {
     for (const { key, options, name: index } of INDEXES[name]) {
-      await collections[name].createIndex(key, { ...options, name: index });
+      await collections[name].createIndex(key, { ...options, ...WHOLE, name: index });
     }
   }
 }
@@ -138,7 +150,7 @@ async function refuseForeign(collections: Collections, place: string): Promise<v
     // Another process may have noted it meanwhile and gone on.
     if ((await readVersion(collections)) !== undefined) return;
     throw new StoreUnusable(
-      `MongoDB at ${place} has a collection "${collection.collectionName}" of another program; name a database of its own`,
+      `MongoDB at ${place} has a collection "${collection.collectionName}" of another program, or is what an incomplete restore left; name a database of its own`,
     );
   }
 }

@@ -13,6 +13,7 @@ import { storeUnavailable } from '../../domain/failure.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
 import type { Keyspace, Registry } from '../../domain/keyspace.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
+import { RESERVED_KEYSPACE } from '../../domain/permissions.ts';
 import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
   GenerationRecord,
@@ -77,6 +78,9 @@ const UNPUBLISHED_KINDS = [
 /** Made by `openMongoStore`. */
 export class MongoKeyStore implements MovableStore {
   readonly #database: Connection;
+  /** When the reserved keyspace was made, once it was seen: nobody removes it, so another or none is another database. */
+  #made: number | undefined;
+  #asked: Promise<readonly Keyspace[]> | undefined;
 
   constructor(database: Connection) {
     this.#database = database;
@@ -95,7 +99,18 @@ export class MongoKeyStore implements MovableStore {
     return this.#replace('meta', registryDocument(next), next.revision);
   }
 
-  async listKeyspaces(): Promise<readonly Keyspace[]> {
+  /** One read for all who ask in one turn of the event loop, as the items of a batch do: it starts after they asked. */
+  listKeyspaces(): Promise<readonly Keyspace[]> {
+    this.#asked ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#asked = undefined;
+        resolve(this.#readKeyspaces());
+      });
+    });
+    return this.#asked;
+  }
+
+  async #readKeyspaces(): Promise<readonly Keyspace[]> {
     const documents = await this.#database.within(DEADLINES.verify, (limit) =>
       // In one batch: what follows would not be read linearizably.
       this.#find<GenerationDocument>(QUERIES.keyspaces(), {
@@ -104,7 +119,13 @@ export class MongoKeyStore implements MovableStore {
         batchSize: 100_000,
       }).toArray(),
     );
-    return documents.map(keyspaceOf);
+    const keyspaces = documents.map(keyspaceOf);
+    const made = keyspaces.find(({ id }) => id === RESERVED_KEYSPACE)?.createTime;
+    if (this.#made !== undefined && made !== this.#made) {
+      throw storeUnavailable(new Error('the database was emptied or replaced while it was in use'));
+    }
+    this.#made = made;
+    return keyspaces;
   }
 
   insertKeyspace(keyspace: Keyspace): Promise<boolean> {
@@ -220,9 +241,9 @@ export class MongoKeyStore implements MovableStore {
   async listKeys({ filter, after, now, limit }: KeyPage): Promise<ListedKey[]> {
     if (filter.states?.length === 0) return [];
     const found: ListedKey[] = [];
-    await this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
+    await this.#database.within(DEADLINES.list, async ({ maxTimeMS }, late) => {
       const query = listingQuery(filter, keyFilter(filter, now, after));
-      for await (const listed of this.#listed(query, filter, { limit, maxTimeMS })) found.push(listed);
+      for await (const listed of this.#listed(query, filter, { limit, maxTimeMS, late })) found.push(listed);
     });
     return found;
   }
@@ -264,7 +285,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
-    return this.#database.within(DEADLINES.list, async ({ maxTimeMS }) => {
+    return this.#database.within(DEADLINES.list, async ({ maxTimeMS }, late) => {
       const query = listingQuery(filter, keyFilter(filter, now));
       if (!asksForUse(filter)) {
         const sums = {
@@ -282,6 +303,7 @@ export class MongoKeyStore implements MovableStore {
       for await (const { key } of this.#listed(query, filter, {
         limit: Number.MAX_SAFE_INTEGER,
         maxTimeMS,
+        late,
       })) {
         counts.total++;
         const state = keyState(key, now);
@@ -295,7 +317,11 @@ export class MongoKeyStore implements MovableStore {
   async *#listed(
     query: Query,
     filter: KeyFilter,
-    { limit, maxTimeMS }: { readonly limit: number; readonly maxTimeMS: number },
+    {
+      limit,
+      maxTimeMS,
+      late,
+    }: { readonly limit: number; readonly maxTimeMS: number; readonly late: AbortSignal },
   ): AsyncIterable<ListedKey> {
     let rest = limit;
     const batchSize = Math.min(limit, CHUNK);
@@ -303,6 +329,8 @@ export class MongoKeyStore implements MovableStore {
     const cursor = this.#find<KeyDocument>(query, { maxTimeMS, batchSize, ...this.#database.fresh });
     if (!asksForUse(filter)) cursor.limit(limit);
     for await (const documents of chunksOf(cursor, batchSize)) {
+      // Nobody waits any more: what is left of a million keys is not read for nothing.
+      late.throwIfAborted();
       const usage = await this.#usageOf(
         documents.map(({ _id }) => _id),
         maxTimeMS,
@@ -464,14 +492,15 @@ export class MongoKeyStore implements MovableStore {
     return readCopyNote(this.#database);
   }
 
-  writeCopyNote(note: string | undefined): Promise<void> {
-    return writeCopyNote(this.#database, note);
+  writeCopyNote(note: string | undefined, before: string | undefined): Promise<boolean> {
+    return writeCopyNote(this.#database, note, before);
   }
 
   async ping(): Promise<void> {
-    await this.#database.within(DEADLINES.record, (limit) =>
-      this.#in.meta.updateOne({ _id: 'probe' }, { $inc: { writes: 1 } }, { upsert: true, ...limit }),
+    const { matchedCount } = await this.#database.within(DEADLINES.record, (limit) =>
+      this.#in.meta.updateOne({ _id: 'probe' }, { $inc: { writes: 1 } }, limit),
     );
+    if (matchedCount === 0) throw storeUnavailable(new Error('the database was emptied or replaced'));
   }
 
   close(): Promise<void> {

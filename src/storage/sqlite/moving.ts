@@ -168,8 +168,13 @@ export function readCopyNote(file: Connection): string | undefined {
   return file.reading(() => file.first<{ note: string }>('readCopyNote')?.note);
 }
 
-export async function writeCopyNote(file: Connection, note: string | undefined): Promise<void> {
-  await file.writing(() =>
-    note === undefined ? file.run('clearCopyNote') : file.run('writeCopyNote', note),
-  );
+export function writeCopyNote(
+  file: Connection,
+  note: string | undefined,
+  before: string | undefined,
+): Promise<boolean> {
+  return file.writing(() => {
+    if (readCopyNote(file) !== before) return false;
+    return note === undefined ? file.run('clearCopyNote') : file.run('writeCopyNote', note);
+  });
 }

@@ -291,8 +291,8 @@ export class SqliteKeyStore implements MovableStore {
     return readCopyNote(this.#file);
   }
 
-  writeCopyNote(note: string | undefined): Promise<void> {
-    return writeCopyNote(this.#file, note);
+  writeCopyNote(note: string | undefined, before: string | undefined): Promise<boolean> {
+    return writeCopyNote(this.#file, note, before);
   }
 
   async ping(): Promise<void> {

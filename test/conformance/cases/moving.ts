@@ -147,11 +147,11 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       expect(await allOf(store)).toEqual(filled);
     });
 
-    test('writing replaces what has the ids, whatever its revision, and adds the rest', async () => {
+    test('writing replaces what has the ids, and adds the rest', async () => {
       const store = await open();
       const filled = await fill(store);
       const other = sorted({
-        registry: filled.registry.map((one) => ({ ...one, revision: 1, prefixes: {} })),
+        registry: filled.registry.map((one) => ({ ...one, prefixes: {} })),
         keyspace: filled.keyspace.map((one) => ({ ...one, revision: 99, pending: [] })),
         owner: filled.owner.map((one) => ({ ...one, disabled: true, revision: 99, pending: [] })),
         key: filled.key.map((one) => ({ ...one, name: 'other', revision: 99, pending: [] })),
@@ -164,8 +164,9 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       expect(await allOf(store)).toEqual(other);
       expect(await store.listUnpublished(9)).toEqual([]);
       const added = sampleKey({ id: 'key_zzz' });
-      await store.putRecords('key', [added, ...filled.key]);
-      const all = { ...other, key: [added, ...filled.key] };
+      const again = filled.key.map((one) => ({ ...one, revision: 100 }));
+      await store.putRecords('key', [added, ...again]);
+      const all = { ...other, key: [added, ...again] };
       expect(await allOf(store)).toEqual(sorted(all));
     });
 
@@ -249,12 +250,24 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       const store = await open();
       const before = await allOf(store);
       expect(await store.readCopyNote()).toBeUndefined();
-      await store.writeCopyNote(undefined);
-      await store.writeCopyNote('one');
-      await store.writeCopyNote('{"$set": "two"}');
+      expect(await store.writeCopyNote('one', undefined)).toBe(true);
+      expect(await store.writeCopyNote('{"$set": "two"}', 'one')).toBe(true);
       expect(await store.readCopyNote()).toBe('{"$set": "two"}');
       expect(await allOf(store)).toEqual(before);
-      await store.writeCopyNote(undefined);
+      expect(await store.writeCopyNote(undefined, '{"$set": "two"}')).toBe(true);
+      expect(await store.readCopyNote()).toBeUndefined();
+    });
+
+    test('a note is not written over another one than it was meant to follow', async () => {
+      const store = await open();
+      await store.writeCopyNote('one', undefined);
+      for (const before of [undefined, 'none']) {
+        expect(await store.writeCopyNote('late', before)).toBe(false);
+        expect(await store.writeCopyNote(undefined, before)).toBe(false);
+      }
+      expect(await store.readCopyNote()).toBe('one');
+      await store.writeCopyNote(undefined, 'one');
+      expect(await store.writeCopyNote('late', 'one')).toBe(false);
       expect(await store.readCopyNote()).toBeUndefined();
     });
 
@@ -266,7 +279,7 @@ export function movingCases(open: OpenForCase<MovableStore>): void {
       await expect(store.putRecords('key', [sampleKey()])).rejects.toMatchObject(unavailable);
       await expect(store.estimateRecords()).rejects.toMatchObject(unavailable);
       await expect(store.readCopyNote()).rejects.toMatchObject(unavailable);
-      await expect(store.writeCopyNote('x')).rejects.toMatchObject(unavailable);
+      await expect(store.writeCopyNote('x', undefined)).rejects.toMatchObject(unavailable);
     });
   });
 }
@@ -281,7 +294,7 @@ export function interruptionCases(open: OpenForCase): void {
       const store = opened.store as MovableStore;
       const key = sampleKey();
       await store.putRecords('key', [key]);
-      await store.writeCopyNote('half');
+      await store.writeCopyNote('half', undefined);
 
       const refused = await reopen.call(opened).catch((error: unknown) => error);
       expect(refused).toBeInstanceOf(StoreUnusable);
@@ -289,7 +302,7 @@ export function interruptionCases(open: OpenForCase): void {
       const half = await again();
       expect(await half.readCopyNote()).toBe('half');
       expect(await recordsOf(half, 'key')).toEqual([key]);
-      await half.writeCopyNote(undefined);
+      await half.writeCopyNote(undefined, 'half');
       expect(await (await reopen.call(opened)).getKey(key.id)).toEqual(key);
     });
   });

@@ -2,7 +2,7 @@
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { storeUnavailable } from '../../../src/domain/failure.ts';
-import { CopyDiffers, copyStore } from '../../../src/storage/copy/copy.ts';
+import { CopyDiffers, CopyOvertaken, copyStore } from '../../../src/storage/copy/copy.ts';
 import { noteOf } from '../../../src/storage/copy/note.ts';
 import type { CopyOptions } from '../../../src/storage/copy/progress.ts';
 import { CopyRefused } from '../../../src/storage/copy/refusals.ts';
@@ -91,10 +91,11 @@ describe('a copy', () => {
     const { kinds } = await copy(
       from,
       overlaid(to, {
-        writeCopyNote: async (note) => {
-          await to.writeCopyNote(note);
+        writeCopyNote: async (note, before) => {
+          const written = await to.writeCopyNote(note, before);
           await to.releaseRequest(dropped);
           await from.releaseRequest(forgotten);
+          return written;
         },
       }),
     );
@@ -112,9 +113,9 @@ describe('a copy', () => {
           events.push(`put ${kind}`);
           return to.putRecords(kind, records);
         },
-        writeCopyNote: (note) => {
+        writeCopyNote: (note, before) => {
           events.push(note === undefined ? 'note off' : `note ${noteOf(note)?.kind}`);
-          return to.writeCopyNote(note);
+          return to.writeCopyNote(note, before);
         },
       }),
     );
@@ -251,6 +252,25 @@ describe('records that changed', () => {
     expect(await to.getKey(key.id)).toMatchObject({ name: 'changed', revokeTime: T0 });
   });
 
+  test('by another copy end this one, which writes nothing more', async () => {
+    const [from, to] = [await filledStore(), await newStore()];
+    const key = await storeKey(from);
+    let overtaken = false;
+    const paused = overlaid(to, {
+      putRecords: async (kind, records) => {
+        if (kind === 'key' && !overtaken) {
+          overtaken = true;
+          await copy(from, to);
+          await to.replaceKey({ ...key, revision: key.revision + 1, revokeTime: T0 });
+        }
+        if (kind !== 'key') await to.putRecords(kind, records);
+      },
+    });
+    await expect(copy(from, paused)).rejects.toBeInstanceOf(CopyOvertaken);
+    expect((await to.getKey(key.id))?.revokeTime).toBe(T0);
+    expect(await to.readCopyNote()).toBeUndefined();
+  });
+
   test('all the time are found, and the note stays', async () => {
     const [from, to] = [await filledStore(), await newStore()];
     const key = await storeKey(from);
@@ -258,9 +278,9 @@ describe('records that changed', () => {
       await from.addUsage(newBatch(), [{ keyId: key.id, count: 1, lastUsedTime: T0 }]);
     };
     const writer = overlaid(to, {
-      writeCopyNote: async (note) => {
+      writeCopyNote: async (note, before) => {
         await busy();
-        await to.writeCopyNote(note);
+        return to.writeCopyNote(note, before);
       },
     });
     const error = await copy(from, writer).catch((one: unknown) => one);

@@ -125,7 +125,7 @@ describe.skipIf(SERVER === '')('an opening is refused in one sentence, and chang
     const before = await readDatabase(uri);
     const { message } = await errorOfOpening(uri);
     expect(message).toContain(
-      `has a collection "${collection}" of another program; name a database of its own`,
+      `has a collection "${collection}" of another program, or is what an incomplete restore left; name a database of its own`,
     );
     expect(message).not.toContain('\n');
     expect(await readDatabase(uri)).toEqual(before);

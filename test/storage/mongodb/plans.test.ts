@@ -19,7 +19,7 @@ const STRAIGHT_BY_ID = ['IDHACK', 'EXPRESS_IXSCAN', 'EXPRESS_UPDATE', 'EXPRESS_D
 const TABLE: Readonly<Record<keyof typeof QUERIES | 'listings', readonly Served[]>> = {
   keyspaces: [QUERIES.keyspaces()],
   unpublished: [QUERIES.unpublished('keys'), QUERIES.unpublished('keyspaces'), QUERIES.unpublished('owners')],
-  childrenOf: [QUERIES.childrenOf('key_1')],
+  childrenOf: [QUERIES.childrenOf('key_1', undefined)],
   owners: [QUERIES.owners({}, undefined)],
   unmarkedOwners: [QUERIES.unmarkedOwners()],
   secretsUnder: [QUERIES.secretsUnder('p1')],
@@ -77,7 +77,8 @@ describe.skipIf(SERVER === '')('what the store sends', () => {
 
   test('asks for the order in which its index has the documents', () => {
     for (const { body } of named('find')) {
-      if (body.sort === undefined) continue;
+      // The children of one key are few, and sorted.
+      if (body.sort === undefined || body.hint === 'by_parent') continue;
       const index = INDEXES[body.find as keyof typeof INDEXES].find(({ name }) => name === body.hint);
       const sort = [...(body.sort as Map<string, number>)];
       expect(Object.entries(index?.key ?? { _id: 1 }).slice(-sort.length), body.hint).toEqual(sort);
@@ -94,7 +95,7 @@ describe.skipIf(SERVER === '')('what the store sends', () => {
         const what = JSON.stringify(answer);
         expect(stages, what).not.toContain('COLLSCAN');
         // The other server sorts what it has read in order already.
-        if (isMongoDb) expect(stages, what).not.toContain('SORT');
+        if (isMongoDb && body.hint !== 'by_parent') expect(stages, what).not.toContain('SORT');
         const straight = stages.some((stage) => STRAIGHT_BY_ID.includes(stage));
         expect([...new Set(indexes)], what).toEqual(straight ? expect.anything() : [body.hint ?? '_id_']);
       }

@@ -148,7 +148,7 @@ export async function move(store: MongoKeyStore): Promise<void> {
     }
   }
   await store.estimateRecords();
-  await store.writeCopyNote('half');
+  await store.writeCopyNote('half', undefined);
   await store.readCopyNote();
-  await store.writeCopyNote(undefined);
+  await store.writeCopyNote(undefined, 'half');
 }

@@ -47,7 +47,7 @@ describe('a data file of an older version', () => {
         expect(await again.listChildren(child.parentKeyId ?? '', undefined, 9)).toEqual([child]);
       }
       expect(await again.readCopyNote()).toBeUndefined();
-      await again.writeCopyNote('a note');
+      await again.writeCopyNote('a note', undefined);
       expect(await again.readCopyNote()).toBe('a note');
       await again.close();
       const migrated = new DatabaseSync(path, { readOnly: true });
