@@ -20,7 +20,7 @@ const KEYS = 20_000;
 const CREATED = 400;
 const OWNERS = 80;
 const PROJECTS = 200;
-const IN_FLIGHT = 16;
+const IN_FLIGHT = 4;
 const HOUR_MS = 3_600_000;
 
 let server: MongoServer;

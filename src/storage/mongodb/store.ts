@@ -145,7 +145,7 @@ export class MongoKeyStore implements MovableStore {
 
   async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
     if (ids.length === 0) return new Map();
-    const documents = await this.#database.within(DEADLINES.list, (limit) =>
+    const documents = await this.#database.within(DEADLINES.record, (limit) =>
       // In one batch, as in listKeyspaces.
       this.#in.owners
         .find({ _id: { $in: [...new Set(ids)] } }, { ...this.#database.fresh, ...limit, batchSize: 100_000 })
@@ -248,8 +248,9 @@ export class MongoKeyStore implements MovableStore {
     return found;
   }
 
+  /** Not within a list's deadline: the answer to a revocation waits for this. */
   async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
-    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+    const documents = await this.#database.within(DEADLINES.record, ({ maxTimeMS }) =>
       // In one batch, as in listKeyspaces.
       this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), {
         ...this.#database.fresh,
