@@ -9,6 +9,8 @@ const OVER_A_STORE = ['acceptance', 'cli', 'keys', 'products', 'verification'];
 const EMBEDDED_ONLY = [
   // The embedded store's file, or more at once than the tests' server does.
   'acceptance/{data-file,full-disk,many-bodies,scale,scale-mongodb}',
+  // The ports and their connections, whatever is behind them.
+  'acceptance/{both-ports,stop}',
   // There is no store in it, or none that answers.
   'acceptance/settings',
   'cli/{command,keyspace-file,text,values}',

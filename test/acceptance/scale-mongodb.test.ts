@@ -17,10 +17,12 @@ import { MONGOD, type MongoServer, startMongo } from '../support/mongodb.ts';
 
 const KEYS = 20_000;
 /** Of those, made by CreateKey. */
-const CREATED = 400;
+const CREATED = 300;
 const OWNERS = 80;
 const PROJECTS = 200;
 const IN_FLIGHT = 4;
+/** Its server may be too busy for a call. */
+const TRIES = 10;
 const HOUR_MS = 3_600_000;
 
 let server: MongoServer;
@@ -49,7 +51,7 @@ async function inParallel(count: number, job: (index: number) => Promise<void>):
 }
 
 async function call(method: string, body: unknown) {
-  const answer = await callJson(gatehouse, method, body, { key: gatehouse.rootKey });
+  const answer = await callJson(gatehouse, method, body, { key: gatehouse.rootKey, tries: TRIES });
   if (answer.status !== 200) throw new Error(`${method}: ${answer.status} ${answer.body?.message}`);
   return answer.body;
 }
@@ -117,8 +119,8 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     server = await startMongo();
     const env = { MONGODB_URI: server.uri('scale'), GATEHOUSE_LOG_LEVEL: 'warn' };
     gatehouse = await startGatehouse({ env });
-    await put(CREATED, KEYS);
     await inParallel(CREATED, create);
+    await put(CREATED, KEYS);
   }, 240_000);
   afterAll(async () => {
     await gatehouse?.remove();
@@ -147,7 +149,7 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     const times = keys.map((key: { createTime: string }) => Date.parse(key.createTime));
     expect(times).toEqual([...times].sort((one, other) => other - one));
     expect(keys.map((key: { id: string }) => key.id)).toEqual(owned);
-  });
+  }, 60_000);
 
   test('filters find just what they name, among all', async () => {
     const find = (question: object) => walk({ keyspace: 'default', ...question });
@@ -170,7 +172,7 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     expect(await find({ states: ['KEY_STATE_REVOKED'] })).toEqual([]);
     const { totalSize } = await call('KeyService/ListKeys', { createdBefore: middle, withTotals: true });
     expect(totalSize).toBe(KEYS - CREATED);
-  });
+  }, 60_000);
 
   test('a walk to the end meets each key once while others are being created', async () => {
     let walking = true;
@@ -192,7 +194,7 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     const old = new Set(ids);
     expect(met.filter((id) => old.has(id))).toHaveLength(KEYS);
     expect(new Set(met).size).toBe(met.length);
-  }, 90_000);
+  }, 240_000);
 
   test('keys verify, are revoked, and then are refused', async () => {
     const sample = Array.from({ length: 200 }, (_, index) => index * 97);
@@ -213,5 +215,5 @@ describe.skipIf(MONGOD === '')('with 20,000 keys over MongoDB', () => {
     expect(await verify()).toEqual(['VERIFY_STATUS_REVOKED']);
     const revoked = await walk({ keyspace: 'default', states: ['KEY_STATE_REVOKED'], pageSize: 1000 });
     expect(new Set(revoked)).toEqual(new Set(sample.map((index) => ids[index])));
-  }, 60_000);
+  }, 120_000);
 });

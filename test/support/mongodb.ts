@@ -28,6 +28,8 @@ export interface MongoServer {
 export interface MongoOptions {
   /** Not even a replica set of one: there are no `linearizable` reads then. */
   readonly standalone?: boolean;
+  /** What the URIs call this machine; its address unless told. */
+  readonly host?: string;
   /** More arguments of the program, and of the URIs. */
   readonly args?: readonly string[];
   readonly uriOptions?: string;
@@ -44,12 +46,12 @@ export function isMongod(program = MONGOD): boolean {
 /** Starts a server of one's own, for tests that kill it. */
 export async function startMongo(
   program = MONGOD,
-  { standalone = false, args = [], uriOptions = '' }: MongoOptions = {},
+  { standalone = false, host = '127.0.0.1', args = [], uriOptions = '' }: MongoOptions = {},
 ): Promise<MongoServer> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-mongo-'));
   const port = await freePort();
   const uri = (database: string) =>
-    `mongodb://127.0.0.1:${port}/${database}?directConnection=true${uriOptions}`;
+    `mongodb://${host}:${port}/${database}?directConnection=true${uriOptions}`;
   const common = isMongod(program)
     ? mongodArguments(port, folder, standalone)
     : secantusArguments(port, folder, standalone);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { KeyState } from '../../../src/domain/key.ts';
+import type { Key, KeyState } from '../../../src/domain/key.ts';
 import type { KeyFilter, KeyPosition, KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
 import { idsOf, newBatch, sampleKey, sampleSecret, storeKey, T0 } from '../samples.ts';
@@ -59,9 +59,8 @@ export function listingCases(open: OpenForCase<KeyStore>): void {
           project: 'web',
           createTime: T0 + Math.floor(index / 5),
         });
-        const before = await Promise.all(
-          Array.from({ length: 40 }, (_, index) => storeKey(store, fields(index))),
-        );
+        const before: Key[] = [];
+        for (let index = 0; index < 40; index++) before.push(await storeKey(store, fields(index)));
         const expected = before.filter(({ keyspace }) => filter.keyspaces?.includes(keyspace) ?? true);
 
         const met: string[] = [];

@@ -71,7 +71,7 @@ export function usageCases(open: OpenForCase<KeyStore>): void {
         newBatch(),
         [...ids, keyId].map((id) => ({ keyId: id, count: 1, lastUsedTime: T0 })),
       );
-      expect((await store.readUsage([...ids, keyId])).get(keyId)?.count).toBe(1);
+      expect((await store.readUsage([...ids.slice(-100), keyId])).get(keyId)?.count).toBe(1);
     });
 
     test('it moves no revision and changes no key', async () => {
