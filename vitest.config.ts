@@ -16,7 +16,7 @@ const EMBEDDED_ONLY = [
   'cli/{command,keyspace-file,text,values}',
   // It has both stores by itself.
   'cli/store-copy*',
-  'keys/page-token',
+  'keys/{page-token,revoke-keys-100000}',
   'verification/{argon2,usage}',
 ];
 

@@ -56,6 +56,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await parts.marking.stop();
+  await parts.usage.close();
   await store.close();
   await rm(folder, { recursive: true });
 });

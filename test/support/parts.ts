@@ -29,7 +29,7 @@ export async function makeParts(
   now: () => number = Date.now,
 ): Promise<Parts> {
   const parts = await partsOver(wrap(await openTestStore()), onUnpublished, now);
-  // Before the store is closed.
+  // Before the store is closed: what was registered last is called first.
   onTestFinished(async () => {
     await parts.marking.stop();
     await parts.usage.close();
@@ -37,15 +37,13 @@ export async function makeParts(
   return parts;
 }
 
-/** The operations over a store that is there. */
+/** The operations over a store that is there. Whoever asks for them stops marking and usage. */
 export async function partsOver(
   store: KeyStore,
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
 ): Promise<Parts> {
   const usage = new UsageRecorder(store, fail);
-  // Before the store is closed: what was registered last is called first.
-  onTestFinished(() => usage.close());
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
   const changes = new Changes(store, now, onUnpublished);
