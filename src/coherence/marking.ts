@@ -13,7 +13,7 @@ import type { GenerationRecord, KeyFilter, KeyPosition, KeyStore } from '../stor
 import type { Changes } from './changes.ts';
 
 /** Keys that are marked at one time; between two such chunks other calls have their turn. */
-const CHUNK = 50;
+const CHUNK = 10;
 /** Owners that one sweep looks at. */
 const BATCH = 100;
 const INTERVAL_MS = 1000;
