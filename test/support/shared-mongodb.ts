@@ -17,7 +17,8 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
     project.provide('mongodb', given);
     return undefined;
   }
-  const server = await startMongo(program);
+  // Many ask it at once, and it is slow: how soon Gatehouse gives up is for tests with a server of their own.
+  const server = await startMongo(program, { uriOptions: '&timeoutMS=5000' });
   project.provide('mongodb', server.uri('shared'));
   return () => server.remove();
 }

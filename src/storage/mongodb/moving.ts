@@ -4,7 +4,7 @@ import type { AnyBulkWriteOperation, BulkWriteOptions, Collection, Document } fr
 import type { Registry } from '../../domain/keyspace.ts';
 import { BATCH, type Batch, type Moved, type MovedKind } from '../movable-store.ts';
 import { keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
-import { type Connection, DEADLINES, durable } from './connection.ts';
+import { type Connection, durable } from './connection.ts';
 import {
   type EventDocument,
   eventDocument,
@@ -112,10 +112,10 @@ export async function* batchesOf<Kind extends MovedKind>(
   const { collection, filter, recordOf } = KEPT[kind];
   const cursor = find<Stored>(database.collections, QUERIES.moved(collection, filter, after), {
     batchSize: BATCH,
-    maxTimeMS: DEADLINES.whole,
+    maxTimeMS: database.deadlines.whole,
   });
   try {
-    while (await database.within(DEADLINES.batch, () => cursor.hasNext())) {
+    while (await database.within('batch', () => cursor.hasNext())) {
       const documents = cursor.readBufferedDocuments();
       const last = documents.at(-1);
       if (last !== undefined) yield { records: documents.map(recordOf), position: last._id };
@@ -128,7 +128,7 @@ export async function* batchesOf<Kind extends MovedKind>(
 
 /** From what the server remembers of its collections, without counting. */
 export async function estimateRecords(database: Connection): Promise<Record<MovedKind, number>> {
-  return database.within(DEADLINES.list, async (limit) => {
+  return database.within('list', async (limit) => {
     const count = (kind: MovedKind) =>
       database.collections[KEPT[kind].collection].estimatedDocumentCount(limit);
     const [keyspace, owner, key, secret, usage, event, request] = await Promise.all([
@@ -157,8 +157,8 @@ export async function putRecords<Kind extends MovedKind>(
   const { collection, documentOf } = KEPT[kind];
   const target = database.collections[collection] as unknown as Collection<Stored>;
   const documents = records.map(documentOf);
-  await database.within(DEADLINES.batch, async (limit) => {
-    const options = { ordered: false, writeConcern: durable(DEADLINES.batch), ...limit };
+  await database.within('batch', async (limit) => {
+    const options = { ordered: false, writeConcern: durable(database.deadlines.batch), ...limit };
     const present = await insertNew(target, documents, options);
     if (present.length > 0) await target.bulkWrite(present.map(replacement), options);
   });
@@ -189,7 +189,7 @@ function replacement(document: Stored): AnyBulkWriteOperation<Stored> {
 const NOTE = 'copy';
 
 export async function readCopyNote(database: Connection): Promise<string | undefined> {
-  const document = await database.within(DEADLINES.record, (limit) =>
+  const document = await database.within('record', (limit) =>
     database.collections.meta.findOne({ _id: NOTE }, { ...database.fresh, ...limit }),
   );
   return document?.note;
@@ -202,8 +202,8 @@ export async function writeCopyNote(
   before: string | undefined,
 ): Promise<boolean> {
   const { meta } = database.collections;
-  return database.within(DEADLINES.batch, async (limit) => {
-    const options = { writeConcern: durable(DEADLINES.batch), ...limit };
+  return database.within('batch', async (limit) => {
+    const options = { writeConcern: durable(database.deadlines.batch), ...limit };
     if (before === undefined && note !== undefined) {
       try {
         await meta.insertOne({ _id: NOTE, note }, options);

@@ -29,7 +29,7 @@ import type {
 } from '../key-store.ts';
 import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
 import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
-import { type Connection, DEADLINES } from './connection.ts';
+import type { Connection } from './connection.ts';
 import {
   type AddedBatch,
   type EventDocument,
@@ -87,7 +87,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async readRegistry(): Promise<Registry> {
-    const document = await this.#database.within(DEADLINES.record, (limit) =>
+    const document = await this.#database.within('record', (limit) =>
       this.#in.meta.findOne({ _id: 'registry' }, { ...this.#database.fresh, ...limit }),
     );
     if (document?.record === undefined)
@@ -111,7 +111,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async #readKeyspaces(): Promise<readonly Keyspace[]> {
-    const documents = await this.#database.within(DEADLINES.verify, (limit) =>
+    const documents = await this.#database.within('verify', (limit) =>
       // In one batch: what follows would not be read linearizably.
       this.#find<GenerationDocument>(QUERIES.keyspaces(), {
         ...this.#database.fresh,
@@ -137,7 +137,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async getOwner(id: string): Promise<OwnerRecord | undefined> {
-    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+    const document = await this.#database.within('verify', (limit) =>
       this.#in.owners.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
     );
     return document === null ? undefined : ownerOf(document);
@@ -145,7 +145,7 @@ export class MongoKeyStore implements MovableStore {
 
   async readOwners(ids: readonly string[]): Promise<ReadonlyMap<string, OwnerRecord>> {
     if (ids.length === 0) return new Map();
-    const documents = await this.#database.within(DEADLINES.record, (limit) =>
+    const documents = await this.#database.within('record', (limit) =>
       // In one batch, as in listKeyspaces.
       this.#in.owners
         .find({ _id: { $in: [...new Set(ids)] } }, { ...this.#database.fresh, ...limit, batchSize: 100_000 })
@@ -175,7 +175,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async #owners(query: Query, limit: number): Promise<OwnerRecord[]> {
-    const documents = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+    const documents = await this.#database.within('list', ({ maxTimeMS }) =>
       // In one batch, as in listKeyspaces.
       this.#find<OwnerDocument>(query, {
         ...this.#database.fresh,
@@ -191,20 +191,20 @@ export class MongoKeyStore implements MovableStore {
     const records = (
       kind === 'owner' ? this.#in.owners : this.#in.keyspaces
     ) as Collection<GenerationDocument>;
-    await this.#database.within(DEADLINES.record, (limit) =>
+    await this.#database.within('record', (limit) =>
       records.updateOne({ _id: id, unmarked: generation }, { $unset: { unmarked: true } }, limit),
     );
   }
 
   async findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
-    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+    const document = await this.#database.within('verify', (limit) =>
       this.#in.secrets.findOne({ _id: secretId(keyspace, lookup) }, { ...this.#database.fresh, ...limit }),
     );
     return document === null ? undefined : secretOf(document);
   }
 
   async getKey(id: string): Promise<Key | undefined> {
-    const document = await this.#database.within(DEADLINES.verify, (limit) =>
+    const document = await this.#database.within('verify', (limit) =>
       this.#in.keys.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
     );
     return document === null ? undefined : keyOf(document);
@@ -219,7 +219,7 @@ export class MongoKeyStore implements MovableStore {
     // Another process may have taken up this very secret and made the key of it.
     const taken = await this.getKey(key.id);
     if (!added || taken?.generation === key.generation) return false;
-    await this.#database.within(DEADLINES.record, (limit) =>
+    await this.#database.within('record', (limit) =>
       this.#in.secrets.deleteOne({ _id: document._id, generation: secret.generation }, limit),
     );
     return false;
@@ -241,7 +241,7 @@ export class MongoKeyStore implements MovableStore {
   async listKeys({ filter, after, now, limit }: KeyPage): Promise<ListedKey[]> {
     if (filter.states?.length === 0) return [];
     const found: ListedKey[] = [];
-    await this.#database.within(DEADLINES.list, async ({ maxTimeMS }, late) => {
+    await this.#database.within('list', async ({ maxTimeMS }, late) => {
       const query = listingQuery(filter, keyFilter(filter, now, after));
       for await (const listed of this.#listed(query, filter, { limit, maxTimeMS, late })) found.push(listed);
     });
@@ -250,7 +250,7 @@ export class MongoKeyStore implements MovableStore {
 
   /** Not within a list's deadline: the answer to a revocation waits for this. */
   async listChildren(parentKeyId: string, after: string | undefined, limit: number): Promise<Key[]> {
-    const documents = await this.#database.within(DEADLINES.record, ({ maxTimeMS }) =>
+    const documents = await this.#database.within('record', ({ maxTimeMS }) =>
       // In one batch, as in listKeyspaces.
       this.#find<KeyDocument>(QUERIES.childrenOf(parentKeyId, after), {
         ...this.#database.fresh,
@@ -267,26 +267,26 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async readRequest(id: string): Promise<RequestRecord | undefined> {
-    const document = await this.#database.within(DEADLINES.record, (limit) =>
+    const document = await this.#database.within('record', (limit) =>
       this.#in.requests.findOne({ _id: id }, { ...this.#database.fresh, ...limit }),
     );
     return document === null ? undefined : requestOf(document);
   }
 
   async finishRequest({ id, expireTime }: RequestName): Promise<void> {
-    await this.#database.within(DEADLINES.record, (limit) =>
+    await this.#database.within('record', (limit) =>
       this.#in.requests.updateOne({ _id: id, expire_time: expireTime }, { $set: { done: true } }, limit),
     );
   }
 
   async releaseRequest({ id, expireTime }: RequestName): Promise<void> {
-    await this.#database.within(DEADLINES.record, (limit) =>
+    await this.#database.within('record', (limit) =>
       this.#in.requests.deleteOne({ _id: id, expire_time: expireTime }, limit),
     );
   }
 
   async countKeys({ states: _, ...filter }: KeyFilter, now: number): Promise<KeyCounts> {
-    return this.#database.within(DEADLINES.list, async ({ maxTimeMS }, late) => {
+    return this.#database.within('list', async ({ maxTimeMS }, late) => {
       const query = listingQuery(filter, keyFilter(filter, now));
       if (!asksForUse(filter)) {
         const sums = {
@@ -346,13 +346,11 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async listPeppers(): Promise<string[]> {
-    return this.#database.within(DEADLINES.whole, (limit) =>
-      this.#valuesOf('pepper_id', QUERIES.peppers(), limit),
-    );
+    return this.#database.within('whole', (limit) => this.#valuesOf('pepper_id', QUERIES.peppers(), limit));
   }
 
   async countKeysUnder(pepperId: string, now: number): Promise<number> {
-    return this.#database.within(DEADLINES.whole, async (limit) => {
+    return this.#database.within('whole', async (limit) => {
       const found = new Set<string>();
       const secrets = this.#find<SecretDocument>(QUERIES.secretsUnder(pepperId), {
         ...limit,
@@ -373,7 +371,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async listUnpublished(limit: number): Promise<UnpublishedRecord[]> {
-    const found = await this.#database.within(DEADLINES.list, ({ maxTimeMS }) =>
+    const found = await this.#database.within('list', ({ maxTimeMS }) =>
       Promise.all(
         UNPUBLISHED_KINDS.map(([, collection]) =>
           this.#find<RecordDocument>(QUERIES.unpublished(collection), { limit, maxTimeMS })
@@ -394,7 +392,7 @@ export class MongoKeyStore implements MovableStore {
   async publishEvents(record: UnpublishedRecord): Promise<void> {
     const records = this.#in[`${record.kind}s`];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const done = await this.#database.within(DEADLINES.record, async (limit) => {
+      const done = await this.#database.within('record', async (limit) => {
         const stored = await (records as Collection<RecordDocument>).findOne(
           { _id: record.id },
           { ...this.#database.fresh, ...limit },
@@ -429,7 +427,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async listEvents(record: UnpublishedRecord): Promise<AuditEvent[]> {
-    const documents = await this.#database.within(DEADLINES.list, (limit) =>
+    const documents = await this.#database.within('list', (limit) =>
       this.#find<EventDocument>(QUERIES.eventsOf(record), limit).toArray(),
     );
     return documents.map(eventOf);
@@ -443,7 +441,7 @@ export class MongoKeyStore implements MovableStore {
     const sums = [...sumsByKey(increments).values()];
     for (let start = 0; start < sums.length; start += USAGE_CHUNK) {
       const chunk = sums.slice(start, start + USAGE_CHUNK);
-      await this.#database.within(DEADLINES.list, async (limit) => {
+      await this.#database.within('list', async (limit) => {
         const add = async () => {
           const { matchedCount } = await this.#in.usage.bulkWrite(
             chunk.map((one) => addition(batch, one)),
@@ -464,7 +462,7 @@ export class MongoKeyStore implements MovableStore {
 
   async readUsage(keyIds: readonly string[]): Promise<ReadonlyMap<string, Usage>> {
     // That of one key has no list's deadline: the answers to its changes wait for it.
-    const deadline = keyIds.length <= ONE_KEYS_USAGE ? DEADLINES.record : DEADLINES.list;
+    const deadline = keyIds.length <= ONE_KEYS_USAGE ? 'record' : 'list';
     return this.#database.within(deadline, ({ maxTimeMS }) => this.#usageOf(keyIds, maxTimeMS));
   }
 
@@ -498,7 +496,7 @@ export class MongoKeyStore implements MovableStore {
   }
 
   async ping(): Promise<void> {
-    const { matchedCount } = await this.#database.within(DEADLINES.record, (limit) =>
+    const { matchedCount } = await this.#database.within('record', (limit) =>
       this.#in.meta.updateOne({ _id: 'probe' }, { $inc: { writes: 1 } }, limit),
     );
     if (matchedCount === 0) throw storeUnavailable(new Error('the database was emptied or replaced'));
@@ -534,7 +532,7 @@ export class MongoKeyStore implements MovableStore {
     collection: N,
     document: Collections[N] extends Collection<infer D> ? D : never,
   ): Promise<boolean> {
-    return this.#database.within(DEADLINES.record, async (limit) => {
+    return this.#database.within('record', async (limit) => {
       try {
         await (this.#in[collection] as unknown as Collection<Document>).insertOne(document, limit);
         return true;
@@ -551,7 +549,7 @@ export class MongoKeyStore implements MovableStore {
     document: Collections[N] extends Collection<infer D> ? D & { readonly _id: string } : never,
     revision: number,
   ): Promise<boolean> {
-    return this.#database.within(DEADLINES.record, async (limit) => {
+    return this.#database.within('record', async (limit) => {
       const { matchedCount } = (await (
         this.#in[collection] as unknown as Collection<RecordDocument>
       ).replaceOne(

@@ -112,6 +112,27 @@ describe.skipIf(MONGOD === '')('a server that goes away', () => {
     if (found !== undefined) expect(found).toEqual(next);
   });
 
+  test('while it is stopped a call waits for as long as timeoutMS of the URI says', async () => {
+    const patient = await openMongoStore(`${server.uri('failures')}&timeoutMS=1500`);
+    const key = await storeKey(patient);
+    const pid = server.pid ?? Number.NaN;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const calls = [() => patient.getKey(key.id), () => patient.replaceKey(changed(key, {}))];
+      await Promise.all(
+        calls.map(async (call) => {
+          const { error, ms } = await rejection(call);
+          expect(error.kind).toBe('unavailable');
+          expect(ms).toBeGreaterThan(1500 - 1);
+          expect(ms).toBeLessThan(1500 + SLACK_MS);
+        }),
+      );
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      await patient.close();
+    }
+  });
+
   test('killed, each call is rejected at once or in time; started again, it is used again', async () => {
     const key = await storeKey(store);
     await server.kill();
@@ -158,6 +179,17 @@ describe.skipIf(MONGOD === '')('a server that goes away', () => {
     expect(await store.getKey(key.id)).toEqual(key);
     await failing(1, { failCommands: ['update'], closeConnection: true });
     expect(await store.replaceKey(changed(key, {}))).toBe(true);
+  });
+});
+
+describe('a timeoutMS', () => {
+  test.each(['0', '99', '30001', '-1', '1e3', '', '2s'])('of "%s" stops the opening', async (value) => {
+    const { message } = await errorOfOpening(
+      `mongodb://gatehouse:hunter2@127.0.0.1:1/some?timeoutMS=${value}`,
+    );
+    expect(message).toBe(
+      'the URI of MongoDB has a timeoutMS that is not 100 to 30000 milliseconds, the time for a call that reads or writes few documents',
+    );
   });
 });
 
