@@ -10,6 +10,11 @@ import { entropyBits, isWellFormed, type TokenFormat } from './token.ts';
 
 export type SelfServiceCaller = 'key';
 
+export interface DenyBody {
+  readonly contentType: string;
+  readonly body: string;
+}
+
 export interface Keyspace extends ChangeableRecord, Generations, TokenFormat {
   readonly displayName: string;
   readonly hash: HashAlgorithm;
@@ -30,6 +35,8 @@ export interface Keyspace extends ChangeableRecord, Generations, TokenFormat {
   readonly selfServicePermission?: string;
   /** Whether a self-service caller's key may outlive the key that made it. */
   readonly selfServiceMayOutlive: boolean;
+  /** What gateway hooks answer with a refusal, by HTTP status; absent: the same for all keyspaces. */
+  readonly denyBodies?: Readonly<Record<number, DenyBody>>;
   /** Milliseconds since 1970. */
   readonly createTime: number;
   readonly updateTime: number;

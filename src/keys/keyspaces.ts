@@ -31,6 +31,7 @@ export const MUTABLE_FIELDS = {
   selfServiceCallers: 'self_service_callers',
   selfServicePermission: 'self_service_permission',
   selfServiceMayOutlive: 'self_service_may_outlive',
+  denyBodies: 'deny_bodies',
 } as const satisfies Partial<Record<keyof KeyspaceDraft, string>>;
 
 /**

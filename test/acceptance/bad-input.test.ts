@@ -217,8 +217,8 @@ describe('what is not there, or not offered', () => {
     ],
     [
       'KeyspaceService/UpdateKeyspace',
-      { keyspace: { id: 'default' }, updateMask: 'denyBodies' },
-      'deny_bodies',
+      { keyspace: { id: 'default' }, updateMask: 'credentialHeaders' },
+      'credential_headers',
     ],
     ['KeyService/AdjustCredits', {}, 'AdjustCredits'],
     ['KeyService/ImportKeys', {}, 'ImportKeys'],

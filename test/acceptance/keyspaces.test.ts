@@ -140,6 +140,40 @@ describe('UpdateKeyspace', () => {
     expect(Date.parse(updateTime)).toBeGreaterThanOrEqual(Date.parse(before.updateTime));
   });
 
+  test('keeps the answers of the hooks by status, replaces them as a whole and takes them away', async () => {
+    const update = (denyBodies: object) =>
+      shop.root('KeyspaceService/UpdateKeyspace', {
+        keyspace: { id: 'made-03', denyBodies },
+        updateMask: 'denyBodies',
+      });
+    const one = { 401: { contentType: 'application/json', body: '{"error":"no"}' } };
+    const other = { 429: { contentType: 'text/plain; charset=utf-8', body: '' } };
+    const changed = (await update(one)).body;
+    expect(changed.keyspace.denyBodies).toEqual(one);
+    expect((await get('made-03')).denyBodies).toEqual(one);
+    await update(other);
+    expect((await get('made-03')).denyBodies).toEqual(other);
+    // The same once more is no change.
+    const { revision } = await get('made-03');
+    expect((await update(other)).body.keyspace.revision).toBe(revision);
+    await update({});
+    expect((await get('made-03')).denyBodies).toEqual({});
+  });
+
+  test.each([
+    [{ 200: { contentType: 'text/plain', body: '' } }, 'keyspace.deny_bodies'],
+    [{ 401: { contentType: 'text', body: '' } }, 'content_type'],
+    [{ 401: { contentType: 'text/plain\r\nx: y', body: '' } }, 'content_type'],
+    [{ 401: { contentType: 'text/plain', body: 'x'.repeat(8193) } }, 'body'],
+  ])('refuses an answer of the hooks that none can give: %j', async (denyBodies, field) => {
+    const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {
+      keyspace: { id: 'made-03', denyBodies },
+      updateMask: 'denyBodies',
+    });
+    expect([status, body.code]).toEqual([400, 'invalid_argument']);
+    expect(JSON.stringify(body)).toContain(field);
+  });
+
   test('refuses those that the mask names and that are not offered, and changes nothing', async () => {
     const before = await get('made-02');
     const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {

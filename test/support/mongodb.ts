@@ -95,7 +95,7 @@ function secantusArguments(port: number, folder: string, standalone: boolean): s
 }
 
 async function reached(uri: string, child: ChildProcess): Promise<void> {
-  const client = new MongoClient(forDriver(uri), { serverSelectionTimeoutMS: 250 });
+  const client = new MongoClient(withoutTimeout(uri), { serverSelectionTimeoutMS: 250 });
   const end = Date.now() + START_MS;
   try {
     for (;;) {
@@ -140,8 +140,8 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Without what Gatehouse takes from a URI itself: the driver warns of it. */
-function forDriver(uri: string): string {
+/** Without the time for a call, which Gatehouse takes from a URI and the driver warns of. */
+export function withoutTimeout(uri: string): string {
   return uri.replace(/&timeoutMS=\d+/, '');
 }
 
@@ -172,7 +172,7 @@ export async function withDatabase<Result>(
   uri: string,
   work: (database: Db) => Promise<Result>,
 ): Promise<Result> {
-  const client = new MongoClient(forDriver(uri));
+  const client = new MongoClient(withoutTimeout(uri));
   try {
     return await work(client.db());
   } finally {

@@ -49,6 +49,7 @@ export function keyspaceMessage(keyspace: Keyspace): KeyspaceMessage {
     selfServiceCallers: keyspace.selfServiceCallers.map(() => SelfServiceCaller.KEY),
     selfServicePermission: keyspace.selfServicePermission ?? '',
     selfServiceMayOutlive: keyspace.selfServiceMayOutlive,
+    denyBodies: { ...keyspace.denyBodies },
     createTime: timestampFromMs(keyspace.createTime),
     updateTime: timestampFromMs(keyspace.updateTime),
     revision: BigInt(keyspace.revision),
@@ -91,7 +92,16 @@ function policyOf(
     selfServiceCallers: message.selfServiceCallers.map(() => 'key' as const),
     ...optional('selfServicePermission', permission === '' ? undefined : permission),
     selfServiceMayOutlive: message.selfServiceMayOutlive,
+    ...optional('denyBodies', denyBodiesOf(message)),
   };
+}
+
+function denyBodiesOf({ denyBodies }: KeyspaceMessage): Keyspace['denyBodies'] {
+  const entries = Object.entries(denyBodies).map(([status, { contentType, body }]) => [
+    status,
+    { contentType, body },
+  ]);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
 /** The keyspace with those of its fields replaced that `fields` names; an absent value takes the field away. */

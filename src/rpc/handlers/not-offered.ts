@@ -26,7 +26,6 @@ const NOT_OFFERED = new Map<string, readonly string[]>([
       'client_cache_ttl',
       'credential_headers',
       'session_issuers',
-      'deny_bodies',
       'on_partition',
       'partition_bound',
     ],

@@ -2,7 +2,7 @@
 
 import type { Document } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { dropDatabase, inDatabase, withDatabase } from '../../support/mongodb.ts';
+import { dropDatabase, inDatabase, withDatabase, withoutTimeout } from '../../support/mongodb.ts';
 import { type Command, commandsOf, filtersOf } from './commands.ts';
 import { SERVER } from './database.ts';
 import { move, serve } from './shapes.ts';
@@ -10,7 +10,7 @@ import { move, serve } from './shapes.ts';
 const WRITES = ['insert', 'update', 'delete'];
 
 describe.skipIf(SERVER === '')('a command of the store', () => {
-  const uri = inDatabase(SERVER, `gatehouse-test-concerns-${process.pid}`);
+  const uri = withoutTimeout(inDatabase(SERVER, `gatehouse-test-concerns-${process.pid}`));
   let served: readonly Command[];
   let moved: readonly Command[];
   let replicated: boolean;
