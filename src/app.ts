@@ -1,8 +1,10 @@
 /** Builds everything once, starts it in order and stops it in the reverse order. */
 
 import { Changes } from './coherence/changes.ts';
+import { type Coherence, startCoherence } from './coherence/coherence.ts';
 import { Marking } from './coherence/marking.ts';
 import { PendingSweep, publishPending } from './coherence/pending.ts';
+import type { Replica } from './coherence/replica.ts';
 import { AuthService } from './gen/gatehouse/v1/auth_service_pb.js';
 import { KeyService } from './gen/gatehouse/v1/key_service_pb.js';
 import { KeyspaceService } from './gen/gatehouse/v1/keyspace_service_pb.js';
@@ -17,7 +19,7 @@ import { ownerService } from './rpc/handlers/owner-service.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
-import { CachedKeyStore } from './storage/cache/memory.ts';
+import type { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
@@ -54,34 +56,36 @@ export interface App {
 export async function startApp(settings: Settings): Promise<App> {
   const log = createLog({ level: settings.logLevel });
   const store = await openStore(settings.mongodbUri ?? settings.data);
+  let coherence: Coherence | undefined;
   try {
-    return await startOver(store, settings, log);
+    coherence = await startCoherence(store, settings, CACHE_SIZES, log);
+    return await startOver(store, coherence, settings, log);
   } catch (error) {
+    await coherence?.stop();
     await store.close();
     throw error;
   }
 }
 
-async function startOver(store: KeyStore, settings: Settings, log: Log): Promise<App> {
+async function startOver(store: KeyStore, coherence: Coherence, settings: Settings, log: Log): Promise<App> {
   const now = Date.now;
-  // Where others may write, what is in memory may be old: nothing is kept.
-  const memory = settings.mongodbUri === undefined ? new CachedKeyStore(store, CACHE_SIZES) : undefined;
-  const cached = memory ?? store;
+  const { cached } = coherence;
   const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
-  const changes = new Changes(cached, now, onUnpublished);
+  const changes = new Changes(cached, now, onUnpublished, { record: store, spread: coherence.spread });
   const secrets = new Secrets(settings.peppers);
   const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
   const verifier = new Verifier({ cached, record: store, secrets, usage, now });
   const onUnmarked = (err: unknown) => log.warn({ err }, 'revoked keys are not marked yet');
-  const marking = new Marking({ store: cached, changes, now, onError: onUnmarked });
+  const marking = new Marking({ store, changes, now, onError: onUnmarked });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
 
-  await patiently(() => publishPending(cached, onUnpublished));
+  await patiently(() => publishPending(store, changes, onUnpublished));
   await patiently(() => ensureKeyspaces(parts));
   await patiently(() => requirePeppers(store, settings.peppers, now()));
 
   const metrics = new Metrics();
-  if (memory !== undefined) watchMemory(metrics, memory);
+  watchMemory(metrics, cached);
+  if (coherence.replica !== undefined) watchReplica(metrics, coherence.replica);
   metrics.watch(
     'gatehouse_usage_dropped_total',
     'Uses not counted: the store was away too long',
@@ -125,7 +129,8 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
     throw error;
   });
   const sweep = new PendingSweep(
-    cached,
+    store,
+    changes,
     () => performance.now(),
     (err) =>
       log.warn({ err }, 'pending events could not be looked for or published; the next sweep tries again'),
@@ -146,6 +151,7 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
       try {
         await usage.close();
       } finally {
+        await coherence.stop();
         await cached.close();
       }
       log.info('stopped');
@@ -156,10 +162,44 @@ async function startOver(store: KeyStore, settings: Settings, log: Log): Promise
 /** What is counted where it happens, for whoever scrapes it. */
 function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces }: CachedKeyStore): void {
   const records = { key: keys, secret: secrets, owner: owners, keyspace: keyspaces };
-  const counted = (field: 'hits' | 'misses') => () =>
+  const counted = (field: 'hits' | 'shared' | 'misses') => () =>
     Object.fromEntries(Object.entries(records).map(([record, cache]) => [record, cache[field]]));
   metrics.watch('gatehouse_cache_hits_total', 'Records answered from memory', 'record', counted('hits'));
+  metrics.watch(
+    'gatehouse_cache_shared_hits_total',
+    'Records answered from Redis',
+    'record',
+    counted('shared'),
+  );
   metrics.watch('gatehouse_cache_misses_total', 'Records read from the store', 'record', counted('misses'));
+}
+
+/** Whether this replica may answer from memory, and how long changes take to be true everywhere. */
+function watchReplica(metrics: Metrics, replica: Replica): void {
+  const { counts } = replica;
+  metrics.measure(
+    'gatehouse_lease_held',
+    'Whether records are answered from memory and Redis (1) or from the store (0)',
+    () => (replica.held ? 1 : 0),
+  );
+  metrics.watch(
+    'gatehouse_lease_lapses_total',
+    'Leases that were lost, by cause',
+    'cause',
+    () => counts.lapses,
+  );
+  metrics.watch(
+    'gatehouse_changes_total',
+    'Changes by whether all replicas confirmed them',
+    'outcome',
+    () => ({
+      confirmed: counts.confirmed,
+      unconfirmed: counts.unconfirmed,
+    }),
+  );
+  metrics.watch('gatehouse_members_removed_total', 'Replicas that fell silent', 'cause', () => ({
+    silent: counts.removed,
+  }));
 }
 
 /** What is not ready. Asked without a key, so the store's small write is made once a second, however many ask. */

@@ -45,7 +45,10 @@ function firstSteps(base: string, rootKey: string): string[] {
   ];
 }
 
-function warnings({ host, tls, verifyAccess, mongodbUri }: Settings, roots: App['roots']): string[] {
+function warnings(
+  { host, tls, verifyAccess, mongodbUri, redisUrl }: Settings,
+  roots: App['roots'],
+): string[] {
   const found: string[] = [];
   if (verifyAccess === 'open')
     found.push('anyone who reaches a port may call Verify (GATEHOUSE_VERIFY_ACCESS=open).');
@@ -54,7 +57,7 @@ function warnings({ host, tls, verifyAccess, mongodbUri }: Settings, roots: App[
       `keys travel in plain text on ${host}; set GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY, or keep it behind TLS.`,
     );
   }
-  if (mongodbUri !== undefined) {
+  if (mongodbUri !== undefined && redisUrl === undefined) {
     found.push('no record is cached, since other processes may write to the database: each Verify reads it.');
   }
   if (roots.settingRevoked)

@@ -23,6 +23,8 @@ export interface Settings {
   readonly data: string;
   /** The database that is the system of record; it may hold a password. */
   readonly mongodbUri: string | undefined;
+  /** The Redis that all replicas share; it may hold a password. */
+  readonly redisUrl: string | undefined;
   readonly rootKey: string | undefined;
   readonly peppers: readonly Pepper[];
   readonly verifyAccess: 'key' | 'open';
@@ -42,13 +44,8 @@ const PEPPER = /^([A-Za-z0-9._-]{1,32}):([A-Za-z0-9+/]+={0,2})$/;
 const PEPPER_BYTES = 32;
 
 /** Settings of the contract whose capability this version does not have. */
-const NOT_YET = [
-  'REDIS_URL',
-  'GATEHOUSE_METRICS_PORT',
-  'GATEHOUSE_TRUSTED_PROXIES',
-  'GATEHOUSE_CORS_ORIGINS',
-];
-const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS', 'MONGODB_URI'];
+const NOT_YET = ['GATEHOUSE_METRICS_PORT', 'GATEHOUSE_TRUSTED_PROXIES', 'GATEHOUSE_CORS_ORIGINS'];
+const SECRET_SETTINGS = ['GATEHOUSE_ROOT_KEY', 'GATEHOUSE_PEPPERS', 'MONGODB_URI', 'REDIS_URL'];
 const KNOWN = [
   'GATEHOUSE_HOST',
   'GATEHOUSE_GRPC_PORT',
@@ -82,6 +79,7 @@ export function readSettings(env: Environment = process.env): Settings {
     httpPort: port(env, 'GATEHOUSE_HTTP_PORT', 8080),
     data: text(env, 'GATEHOUSE_DATA') ?? './data/gatehouse.db',
     mongodbUri: mongodbUri(env),
+    redisUrl: redisUrl(env),
     rootKey: rootKey(env),
     peppers: peppers(env),
     verifyAccess: choice(env, 'GATEHOUSE_VERIFY_ACCESS', ['key', 'open'], 'key'),
@@ -175,6 +173,14 @@ function mongodbUri(env: Environment): string | undefined {
   const value = secretText(env, 'MONGODB_URI');
   if (value !== undefined && !/^mongodb(\+srv)?:\/\/./.test(value)) {
     throw new BadSetting('MONGODB_URI must be mongodb://host:port/database or mongodb+srv://host/database');
+  }
+  return value;
+}
+
+function redisUrl(env: Environment): string | undefined {
+  const value = secretText(env, 'REDIS_URL');
+  if (value !== undefined && !(/^rediss?:\/\/./.test(value) && URL.canParse(value))) {
+    throw new BadSetting('REDIS_URL must be redis://user:password@host:port/database or rediss:// for TLS');
   }
   return value;
 }

@@ -1,28 +1,22 @@
 /**
- * The one way in which a record changes: read it, change it, write it by
- * compare-and-set with its audit event inside, publish the event, say how far the change has spread.
- * No caller writes to the store or empties a cache by itself.
+ * The one way in which a record changes: read it, change it, write it by compare-and-set with its audit event inside, have
+ * the change confirmed by all replicas, publish the event. No caller writes to the store or empties a cache by itself.
+ *
+ * The event is taken off the record only when the replicas were told: a record that still carries one is finished by
+ * whichever process sees it (pending.ts).
  */
 
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
-import type { Keyspace } from '../domain/keyspace.ts';
+import { cachePolicy, type Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
+import { recordName, secretName } from '../storage/cache/memory.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
-
-/** How far a change has spread when the call returns. */
-export interface Propagation {
-  /** Processes that may answer for the record. */
-  readonly replicas: number;
-  /** Those of them that have applied the change. */
-  readonly acknowledged: number;
-  /** From this moment (milliseconds since 1970) no process answers from the older record. */
-  readonly effectiveTime: number;
-}
+import { type Propagation, type Spread, type SpreadRecord, spreadNowhere } from './spread.ts';
 
 export interface Changed<R> {
   readonly record: R;
@@ -39,6 +33,8 @@ export interface ChangeOptions<R> {
   readonly expectedRevision?: number;
   /** Names of the fields that differ, for the audit event. */
   readonly changedFields: (before: R, after: R) => readonly string[];
+  /** Whether nothing is taken away that was not before, so that nobody need wait for the replicas. */
+  readonly takesNothing?: boolean;
 }
 
 type Changeable = ChangeableRecord & {
@@ -60,32 +56,65 @@ const TURN_MS = 1000;
 
 export class Changes {
   readonly #store: KeyStore;
+  readonly #record: KeyStore;
+  readonly #spread: Spread;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
+  /** The longest `client_cache_ttl` when it was last looked at. */
+  #reused = 0;
   /** The last change of each record that this process has under way; the next one waits for it. */
   readonly #tails = new Map<string, Promise<unknown>>();
 
-  /** @param onUnpublished told when an event stays pending; the sweep (pending.ts) publishes it later. */
-  constructor(store: KeyStore, now: () => number, onUnpublished: (error: unknown) => void) {
+  /**
+   * @param store what changes are written through: it forgets what it has in memory.
+   * @param onUnpublished told when an event stays pending; the sweep (pending.ts) publishes it later.
+   * @param others absent: there is no other replica.
+   * @param others.record the system of record itself, which changes begin from.
+   */
+  constructor(
+    store: KeyStore,
+    now: () => number,
+    onUnpublished: (error: unknown) => void,
+    others?: { readonly record: KeyStore; readonly spread: Spread },
+  ) {
     this.#store = store;
     this.#now = now;
     this.#onUnpublished = onUnpublished;
+    this.#record = others?.record ?? store;
+    this.#spread = others?.spread ?? spreadNowhere(1, now);
+  }
+
+  /** Whether a change could be confirmed now, as far as is known. */
+  get reachable(): boolean {
+    return this.#spread.reachable;
   }
 
   /** Adds a key. @returns false where its id or its secret's lookup is taken. */
   async addKey(key: Key, secret: Secret, actor: Actor): Promise<boolean> {
     const event = this.#event('key.create', { kind: 'key', record: key }, actor, []);
     const added = await this.#store.insertKey({ ...key, pending: [event] }, secret);
-    if (added) await this.#publish({ kind: 'key', id: key.id });
-    return added;
+    if (!added) return false;
+    // Nobody can have asked for it yet; where somebody has by chance, he need not wait for negative_ttl.
+    const { keyspace, revision } = key;
+    const name = secretName(secret.keyspace, secret.lookup);
+    void this.#spread.tell([{ name, keyspace, revision }]).catch(() => undefined);
+    await this.#publish({ kind: 'key', id: key.id });
+    return true;
   }
 
   /** Adds a keyspace. @returns false where its id is taken. */
   async addKeyspace(keyspace: Keyspace, actor: Actor): Promise<boolean> {
     const event = this.#event('keyspace.create', { kind: 'keyspace', record: keyspace }, actor, []);
     const added = await this.#store.insertKeyspace({ ...keyspace, pending: [event] });
-    if (added) await this.#publish({ kind: 'keyspace', id: keyspace.id });
-    return added;
+    if (!added) return false;
+    try {
+      await this.#confirm('keyspace', keyspace);
+      await this.#publish({ kind: 'keyspace', id: keyspace.id });
+    } catch (error) {
+      // It is there, and nothing was taken from anybody.
+      this.#onUnpublished(error);
+    }
+    return true;
   }
 
   /**
@@ -102,7 +131,7 @@ export class Changes {
   ): Promise<Changed<Key> | undefined> {
     return this.#change(
       { kind: 'key', id },
-      () => this.#store.getKey(id),
+      () => this.#record.getKey(id),
       (next) => this.#store.replaceKey(next),
       edit,
       options,
@@ -117,7 +146,7 @@ export class Changes {
   ): Promise<Changed<Keyspace> | undefined> {
     return this.#change(
       { kind: 'keyspace', id },
-      async () => (await this.#store.listKeyspaces()).find((one) => one.id === id),
+      async () => (await this.#record.listKeyspaces()).find((one) => one.id === id),
       (next) => this.#store.replaceKeyspace(next),
       edit,
       options,
@@ -139,7 +168,7 @@ export class Changes {
     const id = ownerId(keyspace, owner);
     const changed = await this.#change(
       { kind: 'owner', id },
-      async () => (await this.#store.getOwner(id)) ?? blankOwner(keyspace, owner, this.#now()),
+      async () => (await this.#record.getOwner(id)) ?? blankOwner(keyspace, owner, this.#now()),
       (next) => (next.revision === 1 ? this.#store.insertOwner(next) : this.#store.replaceOwner(next)),
       edit,
       options,
@@ -175,7 +204,7 @@ export class Changes {
     edit: Edit<R>,
     options: ChangeOptions<R>,
   ): Promise<Changed<R> | undefined> {
-    return this.#inTurn(target, async () => {
+    const written = await this.#inTurn(target, async () => {
       const end = performance.now() + PATIENCE_MS;
       while (performance.now() < end) {
         const before = await read();
@@ -186,17 +215,76 @@ export class Changes {
           );
         }
         const edited = edit(before);
-        if (edited === before) return { record: before, propagation: this.#propagation() };
-
+        // Said once more as well: who was told that it could not be confirmed asks again.
+        if (edited === before) return before;
         const next = this.#nextVersion(target.kind, before, edited, options);
-        if (await replace(next)) {
-          await this.#publish(target);
-          return { record: next, propagation: this.#propagation() };
-        }
+        if (await replace(next)) return next;
         await setTimeout(Math.random() * MAX_PAUSE_MS);
       }
       throw revisionMismatch('others kept changing the record; try again');
     });
+    return written && this.#finished(target.kind, written, options.takesNothing ?? false);
+  }
+
+  /** What follows the write, without keeping the next change of the record waiting. */
+  async #finished<R extends Changeable>(
+    kind: UnpublishedRecord['kind'],
+    record: R,
+    takesNothing: boolean,
+  ): Promise<Changed<R>> {
+    if (takesNothing) {
+      const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
+        () => true,
+        (error: unknown) => {
+          this.#onUnpublished(error);
+          return false;
+        },
+      );
+      if (told) await this.#publish({ kind, id: record.id });
+      return { record, propagation: { replicas: 0, acknowledged: 0, effectiveTime: this.#now() } };
+    }
+    const propagation = await this.#confirm(kind, record);
+    if (record.pending.length > 0) await this.#publish({ kind, id: record.id });
+    return { record, propagation };
+  }
+
+  /**
+   * Makes sure that what is stored is what every replica answers from.
+   *
+   * @throws Failure `unavailable` (PROPAGATION_UNCONFIRMED).
+   */
+  confirmKey(key: Key): Promise<Propagation> {
+    return this.#confirm('key', key);
+  }
+
+  async #confirm(kind: UnpublishedRecord['kind'], record: Changeable): Promise<Propagation> {
+    const reused = await this.#reusedFor();
+    const propagation = await this.#spread.confirm([spreadRecord(kind, record)]);
+    return { ...propagation, effectiveTime: propagation.effectiveTime + reused };
+  }
+
+  /** Milliseconds for which clients may go on with answers that they were given before. */
+  async #reusedFor(): Promise<number> {
+    const before = this.#reused;
+    // The change is made by now: a store that cannot answer this is no reason to say otherwise.
+    const keyspaces = await this.#store.listKeyspaces().catch(() => undefined);
+    if (keyspaces === undefined) return before;
+    this.#reused = Math.max(0, ...keyspaces.map((one) => cachePolicy(one).clientCacheTtl));
+    // A change that shortens it leaves answers behind that were given for longer.
+    return Math.max(before, this.#reused);
+  }
+
+  /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */
+  async finish(target: UnpublishedRecord): Promise<void> {
+    const record = await this.#stored(target);
+    if (record !== undefined) await this.#spread.tell([spreadRecord(target.kind, record)]);
+    await this.#store.publishEvents(target);
+  }
+
+  async #stored({ kind, id }: UnpublishedRecord): Promise<Changeable | undefined> {
+    if (kind === 'key') return this.#record.getKey(id);
+    if (kind === 'owner') return this.#record.getOwner(id);
+    return (await this.#record.listKeyspaces()).find((one) => one.id === id);
   }
 
   #nextVersion<R extends Changeable>(
@@ -243,17 +331,11 @@ export class Changes {
       this.#onUnpublished(error);
     }
   }
+}
 
-  /** How far what is stored has spread, where nothing is to change. */
-  settled(): Propagation {
-    return this.#propagation();
-  }
-
-  // Over the embedded store this process is the only one, and its memory dropped the record in the write; over MongoDB no
-  // process keeps records in memory.
-  #propagation(): Propagation {
-    return { replicas: 1, acknowledged: 1, effectiveTime: this.#now() };
-  }
+function spreadRecord(kind: UnpublishedRecord['kind'], record: Changeable): SpreadRecord {
+  const { id, revision, keyspace = id } = record;
+  return { name: recordName({ kind, id }), keyspace, revision };
 }
 
 function isUnavailable(error: unknown): boolean {

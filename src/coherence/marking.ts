@@ -176,5 +176,6 @@ export async function markRevoked(changes: Changes, id: string, revocation: Revo
     action: 'key.revoke',
     actor: revocation.actor,
     changedFields: () => ['revoke_time', ...(revocation.reason === '' ? [] : ['revoke_reason'])],
+    takesNothing: true,
   });
 }

@@ -1,6 +1,7 @@
 /** Finishes changes whose process ended between the write and the publication of the audit event. */
 
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
+import type { Changes } from './changes.ts';
 
 /** A change that was first seen so short a time ago may still be at work. Milliseconds. */
 const GRACE_MS = 2000;
@@ -13,15 +14,18 @@ const BATCH = 1000;
  *
  * @param onError told of a record whose events could not be published; the others are, and the next sweep tries again.
  */
-export async function publishPending(store: KeyStore, onError: (error: unknown) => void): Promise<void> {
-  for (const record of await store.listUnpublished(BATCH)) {
-    await store.publishEvents(record).catch(onError);
-  }
+export async function publishPending(
+  store: Pick<KeyStore, 'listUnpublished'>,
+  changes: Pick<Changes, 'finish'>,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  for (const record of await store.listUnpublished(BATCH)) await changes.finish(record).catch(onError);
 }
 
 /** Sweeps every second until stopped. */
 export class PendingSweep {
-  readonly #store: KeyStore;
+  readonly #store: Pick<KeyStore, 'listUnpublished'>;
+  readonly #changes: Pick<Changes, 'finish'>;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
@@ -34,8 +38,14 @@ export class PendingSweep {
    * @param now milliseconds; only differences count.
    * @param onError told of a record whose events could not be published, and once when the store begins not to answer.
    */
-  constructor(store: KeyStore, now: () => number, onError: (error: unknown) => void) {
+  constructor(
+    store: Pick<KeyStore, 'listUnpublished'>,
+    changes: Pick<Changes, 'finish'>,
+    now: () => number,
+    onError: (error: unknown) => void,
+  ) {
     this.#store = store;
+    this.#changes = changes;
     this.#now = now;
     this.#onError = onError;
     this.#timer = setInterval(() => {
@@ -70,7 +80,7 @@ export class PendingSweep {
     this.#seen = new Map(records.map((record) => [nameOf(record), before.get(nameOf(record)) ?? now]));
     for (const record of records) {
       if (now - (this.#seen.get(nameOf(record)) ?? now) < GRACE_MS) continue;
-      await this.#store.publishEvents(record).catch(this.#onError);
+      await this.#changes.finish(record).catch(this.#onError);
     }
   }
 }

@@ -10,12 +10,36 @@ import { entropyBits, isWellFormed, type TokenFormat } from './token.ts';
 
 export type SelfServiceCaller = 'key';
 
+/** For how long a keyspace lets others remember, in milliseconds. */
+export interface CachePolicy {
+  /** The age of a copy of a record at which it is read again. */
+  readonly cacheTtl: number;
+  /** How long it is remembered that a key is not there. */
+  readonly negativeTtl: number;
+  /** How long a client may reuse an answer. */
+  readonly clientCacheTtl: number;
+}
+
+const CACHE_POLICY: CachePolicy = { cacheTtl: 300_000, negativeTtl: 60_000, clientCacheTtl: 0 };
+
+/** What holds for a keyspace, and, undefined, for one of which nothing is known. */
+export function cachePolicy(keyspace: Keyspace | undefined): CachePolicy {
+  if (keyspace === undefined) return CACHE_POLICY;
+  const { cacheTtl, negativeTtl, clientCacheTtl } = keyspace;
+  return {
+    cacheTtl: cacheTtl ?? CACHE_POLICY.cacheTtl,
+    negativeTtl: negativeTtl ?? CACHE_POLICY.negativeTtl,
+    clientCacheTtl: clientCacheTtl ?? CACHE_POLICY.clientCacheTtl,
+  };
+}
+
 export interface DenyBody {
   readonly contentType: string;
   readonly body: string;
 }
 
-export interface Keyspace extends ChangeableRecord, Generations, TokenFormat {
+/** Its cache policy is what was decided; what was not goes by the defaults (see cachePolicy). */
+export interface Keyspace extends ChangeableRecord, Generations, TokenFormat, Partial<CachePolicy> {
   readonly displayName: string;
   readonly hash: HashAlgorithm;
   /** Leading characters of a token (prefix included) that lists may show. */
@@ -57,6 +81,8 @@ export interface Registry {
    * and nothing of the pepper itself.
    */
   readonly pepperChecks?: Readonly<Record<string, string>>;
+  /** Random: names what its replicas share in Redis. Absent: none was ever started with a Redis. */
+  readonly domain?: string;
   /** Random: which of the processes that start at once makes the first root key. */
   readonly firstRootClaim?: string;
 }

@@ -1,6 +1,6 @@
 /** Revoking all keys of an owner or of a keyspace: by one write for each owner's record or keyspace. */
 
-import type { Propagation } from '../coherence/changes.ts';
+import type { Propagation } from '../coherence/spread.ts';
 import { actorOf, type Caller, type CallOrigin, isManager, outOfReach, reach } from '../domain/caller.ts';
 import { denied, Failure } from '../domain/failure.ts';
 import { nextGeneration, type Revocation } from '../domain/generation.ts';
@@ -97,13 +97,13 @@ async function endGenerations(
   origin: CallOrigin,
   { keyspaces, owner }: Scope,
   reason: string,
-): Promise<{ readonly marks: readonly (() => void)[]; readonly propagation: Propagation }> {
+): Promise<{ readonly marks: readonly (() => void)[]; readonly propagation: Propagation | undefined }> {
   const actor = actorOf(origin);
   const revocation: Revocation = { time: now(), actor, reason };
   const end = <R extends object>(record: R): R => ({ ...record, ...nextGeneration(record, revocation) });
   const changedFields = () => ['generation'];
   const marks: (() => void)[] = [];
-  let propagation = changes.settled();
+  let propagation: Propagation | undefined;
   for (const keyspace of keyspaces) {
     if (owner === undefined) {
       const changed = await changes.changeKeyspace(keyspace, end, {

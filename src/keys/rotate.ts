@@ -1,6 +1,7 @@
 /** Giving a key a new secret. */
 
 import { type Changed, revisionMismatch } from '../coherence/changes.ts';
+import { isUnconfirmed } from '../coherence/spread.ts';
 import { networksWithin } from '../domain/address.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
 import { denied, Failure } from '../domain/failure.ts';
@@ -64,11 +65,19 @@ export async function rotateKey(
   if (known !== undefined && wasDone(known, before)) return replayed(parts, before);
 
   checkRotation(origin.caller, within, keyspace, target.standing, parts.now());
+  if (!parts.changes.reachable) throw unreachable();
   // Read now: once the key is rotated, nothing must keep its new secret from the caller.
   const usage = (await parts.store.readUsage([id])).get(id);
   const request = await once?.claim(id);
   const minted = await mintSecret(parts, keyspace, before);
-  const written = await writeRotation(parts, origin, target, options, { ...minted, request });
+  let written: RotatedKey;
+  try {
+    written = await writeRotation(parts, origin, target, options, { ...minted, request });
+  } catch (error) {
+    if (!isUnconfirmed(error)) throw error;
+    await undo(parts, origin, before, minted.generation).catch(() => undefined);
+    throw unreachable(error);
+  }
   if (written.token === undefined) return written;
   try {
     await checkAgain(parts, origin, before, written.record);
@@ -79,13 +88,26 @@ export async function rotateKey(
   return { ...written, usage };
 }
 
+/**
+ * A rotation that is not confirmed is none: it would leave the caller without the new secret, and with an old one that may
+ * be dead.
+ */
+function unreachable(cause?: unknown): Failure {
+  return new Failure(
+    'unavailable',
+    'REPLICAS_UNREACHABLE',
+    'the other replicas cannot be reached, so the old secret could not be taken back everywhere; nothing was changed',
+    { retryAfterMs: 1000, ...optional('cause', cause) },
+  );
+}
+
 /** What the key itself shows, or else what was noted before a later rotation covered it up. */
 function wasDone({ id, expireTime, done }: RequestRecord, { rotationRequest }: Key): boolean {
   return done === true || (rotationRequest?.id === id && rotationRequest.expireTime === expireTime);
 }
 
-function replayed(parts: Parts, key: Key): RotatedKey {
-  return { record: key, propagation: parts.changes.settled(), token: undefined };
+async function replayed(parts: Parts, key: Key): Promise<RotatedKey> {
+  return { record: key, propagation: await parts.changes.confirmKey(key), token: undefined };
 }
 
 interface NewSecret {

@@ -95,6 +95,18 @@ export class Metrics {
     });
   }
 
+  /** Adds a gauge whose value is read when it is scraped. */
+  measure(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

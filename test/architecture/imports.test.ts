@@ -36,6 +36,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = { 'cli/serve.ts'
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage/sqlite/'],
   mongodb: ['storage/mongodb/'],
+  ioredis: ['storage/redis/'],
   'node:http': ['rpc/', 'client/'],
   'node:http2': ['rpc/', 'client/'],
   'node:https': ['rpc/', 'client/'],

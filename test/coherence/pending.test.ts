@@ -1,6 +1,7 @@
 /** Events that a process left behind when it ended are published by the next one. */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Changes } from '../../src/coherence/changes.ts';
 import { PendingSweep, publishPending } from '../../src/coherence/pending.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { Key } from '../../src/domain/key.ts';
@@ -11,6 +12,11 @@ import { overlaidStore } from '../support/overlaid-store.ts';
 
 const INTERVAL_MS = 1000;
 const GRACE_MS = 2000;
+
+/** What finishes changes in a store. */
+function finishing(store: KeyStore): Changes {
+  return new Changes(store, () => T0, fail);
+}
 
 const fail = (error: unknown): never => {
   throw error;
@@ -34,7 +40,7 @@ describe('publishPending', () => {
     const key = await leaveKey(store);
     const { keyId: _, ...event } = sampleEvent({ id: 'acx', revision: 1 });
     await store.insertKeyspace(sampleKeyspace({ id: 'acx', pending: [event] }));
-    await publishPending(store, fail);
+    await publishPending(store, finishing(store), fail);
     expect(await isPublished(store, key)).toBe(true);
     expect(await store.listEvents({ kind: 'keyspace', id: 'acx' })).toEqual([event]);
     expect(await store.listUnpublished(9)).toEqual([]);
@@ -50,7 +56,8 @@ describe('publishPending', () => {
     const [bad, ...others] = keys;
     const failure = storeUnavailable(new Error('a record that does not parse'));
     const errors: unknown[] = [];
-    await publishPending(refusing(store, bad, failure), (error) => errors.push(error));
+    const refuser = refusing(store, bad, failure);
+    await publishPending(refuser, finishing(refuser), (error) => errors.push(error));
     expect(errors).toEqual([failure]);
     for (const other of others) expect(await isPublished(store, other)).toBe(true);
     expect(await store.listUnpublished(9)).toEqual([{ kind: 'key', id: bad?.id }]);
@@ -66,7 +73,12 @@ describe('the sweep', () => {
   function sweeping(store: KeyStore, onError: (error: unknown) => void = fail) {
     const listed = vi.fn(store.listUnpublished.bind(store));
     let now = 0;
-    const sweep = new PendingSweep(overlaidStore(store, { listUnpublished: listed }), () => now, onError);
+    const sweep = new PendingSweep(
+      overlaidStore(store, { listUnpublished: listed }),
+      finishing(store),
+      () => now,
+      onError,
+    );
     const rounds = async (count: number) => {
       for (let round = 0; round < count; round++) {
         const before = listed.mock.calls.length;
@@ -142,7 +154,12 @@ describe('the sweep', () => {
       await gate.promise;
       return [];
     });
-    const sweep = new PendingSweep(overlaidStore(store, { listUnpublished: listed }), () => 0, fail);
+    const sweep = new PendingSweep(
+      overlaidStore(store, { listUnpublished: listed }),
+      finishing(store),
+      () => 0,
+      fail,
+    );
     vi.advanceTimersByTime(10 * INTERVAL_MS);
     gate.resolve();
     await sweep.stop();

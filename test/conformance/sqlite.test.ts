@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CachedKeyStore } from '../../src/storage/cache/memory.ts';
+import { ALONE, BLIND } from '../../src/storage/cache/shared.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { keyStoreConformance, type Opened } from './key-store.ts';
@@ -13,12 +14,23 @@ keyStoreConformance('sqlite in a file, cached', () => openFile(cached), { movabl
 // A record or two are kept, so that eviction plays a part in every case.
 keyStoreConformance(
   'sqlite in a file, cached in a tiny memory',
-  () => openFile((store) => new CachedKeyStore(store, { secrets: 500, keys: 1000, owners: 300 })),
+  () =>
+    openFile(
+      (store) =>
+        new CachedKeyStore(store, { sizes: { secrets: 500, keys: 1000, owners: 300 }, lease: ALONE }),
+    ),
+  { movable: false },
+);
+keyStoreConformance(
+  'sqlite in a file, with shared loads and no lease',
+  () => openFile((store) => new CachedKeyStore(store, { sizes: SIZES, lease: BLIND })),
   { movable: false },
 );
 
+const SIZES = { secrets: 1_000_000, keys: 1_000_000, owners: 1_000_000 };
+
 function cached(store: KeyStore): KeyStore {
-  return new CachedKeyStore(store, { secrets: 1_000_000, keys: 1_000_000, owners: 1_000_000 });
+  return new CachedKeyStore(store, { sizes: SIZES, lease: ALONE });
 }
 
 async function openMemory(): Promise<Opened> {

@@ -6,6 +6,7 @@ import { createKeyspace } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import { revokeKey } from '../../src/keys/revoke.ts';
 import { CachedKeyStore } from '../../src/storage/cache/memory.ts';
+import { ALONE } from '../../src/storage/cache/shared.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { Secrets } from '../../src/verification/secrets.ts';
 import { Verifier, type VerifyQuestion } from '../../src/verification/verifier.ts';
@@ -27,7 +28,10 @@ interface Rig {
 async function rig(): Promise<Rig> {
   const calls: string[] = [];
   const parts = await makeParts((store) => counted(store, calls));
-  const cache = new CachedKeyStore(parts.store, { secrets: 100_000, keys: 100_000, owners: 100_000 });
+  const cache = new CachedKeyStore(parts.store, {
+    sizes: { secrets: 100_000, keys: 100_000, owners: 100_000 },
+    lease: ALONE,
+  });
   const secrets = new Secrets([]);
   const verifier = new Verifier({
     cached: cache,

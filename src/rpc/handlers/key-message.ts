@@ -2,7 +2,7 @@
 
 import { create } from '@bufbuild/protobuf';
 import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { Propagation } from '../../coherence/changes.ts';
+import type { Propagation } from '../../coherence/spread.ts';
 import { type KeyState, keyState, type Owner } from '../../domain/key.ts';
 import { optional } from '../../domain/optional.ts';
 import {

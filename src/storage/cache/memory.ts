@@ -1,6 +1,7 @@
 /**
- * A store with its secrets, keys, owners and keyspaces in memory. Only for a store that this process alone writes: a change
- * by anyone else would not be seen. It is a KeyStore itself and keeps every promise of one.
+ * A store with its secrets, keys, owners and keyspaces in memory, and with copies that replicas share behind it. It is a
+ * KeyStore itself and keeps every promise of one, for as long as its lease says that no change by others goes unseen
+ * (coherence/replica.ts); without the lease each read goes to the store.
  *
  * What a write may have changed is dropped once the write has ended, however it ended: a rejected one may have been
  * done, and one that was refused tells that memory is older than the store. Between its being done and the drop,
@@ -8,9 +9,12 @@
  * but read when asked for, so that only loads fill it and one rule covers them all (see records.ts).
  */
 
+import { BulkheadRejectedError, bulkhead } from 'cockatiel';
+import { Failure } from '../../domain/failure.ts';
 import type { Key, Secret } from '../../domain/key.ts';
-import type { Keyspace, Registry } from '../../domain/keyspace.ts';
+import { type CachePolicy, cachePolicy, type Keyspace, type Registry } from '../../domain/keyspace.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
+import { RESERVED_KEYSPACE } from '../../domain/permissions.ts';
 import type { RequestName, RequestRecord } from '../../domain/request.ts';
 import type {
   GenerationRecord,
@@ -23,7 +27,9 @@ import type {
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
-import { RecordCache } from './records.ts';
+import { SharedLoads } from './loads.ts';
+import { type Ages, RecordCache } from './records.ts';
+import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 
 export interface CacheSizes {
   /** In characters of JSON; a record in memory takes about four bytes for each. */
@@ -32,49 +38,153 @@ export interface CacheSizes {
   readonly owners: number;
 }
 
+export interface CacheParts {
+  readonly sizes: CacheSizes;
+  readonly lease: Lease;
+  /** Absent: there is no Redis. */
+  readonly shared?: SharedRecords;
+}
+
 /** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
 interface KnownOwner {
-  readonly id: string;
+  readonly keyspace: string;
   readonly record: OwnerRecord | undefined;
 }
 
 // All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
-const ALL = 'all';
+const ALL = 'keyspaces';
+
+/** Lookups of secrets that run at one time, and that wait: made-up keys must not keep other reads from the store. */
+const LOOKUPS = { running: 64, waiting: 4096 } as const;
 
 export class CachedKeyStore implements KeyStore {
-  /** Each with its `hits` and `misses`. */
+  /** Each with its `hits`, `shared` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
-  readonly keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER);
+  readonly keyspaces: RecordCache<readonly Keyspace[]>;
+  /** Reads that went to the store because there was no lease. */
+  unleased = 0;
 
   readonly #inner: KeyStore;
+  readonly #lease: Lease;
+  readonly #shared: SharedRecords | undefined;
+  readonly #loads = new SharedLoads<unknown>();
+  /** Of each keyspace, and the list that they were taken from. */
+  #policies: ReadonlyMap<string, CachePolicy> = new Map();
+  #policiesOf: readonly Keyspace[] | undefined;
+  readonly #lookups = bulkhead(LOOKUPS.running, LOOKUPS.waiting);
 
-  constructor(inner: KeyStore, sizes: CacheSizes) {
+  constructor(inner: KeyStore, { sizes, lease, shared }: CacheParts) {
     this.#inner = inner;
-    this.secrets = new RecordCache(sizes.secrets);
-    this.keys = new RecordCache(sizes.keys);
-    this.owners = new RecordCache(sizes.owners);
+    this.#lease = lease;
+    this.#shared = shared;
+    const ages: Ages<{ readonly keyspace: string }> = {
+      maxAge: ({ keyspace }) => this.#policy(keyspace).cacheTtl,
+      absentAge: () => 0,
+    };
+    this.secrets = new RecordCache<Secret>(sizes.secrets, {
+      ...ages,
+      absentAge: (name) => this.#absentAge(keyspaceOf(name)),
+    });
+    this.keys = new RecordCache<Key>(sizes.keys, ages);
+    this.owners = new RecordCache<KnownOwner>(sizes.owners, ages);
+    this.keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER, {
+      maxAge: (all) =>
+        Math.min(...all.map((one) => cachePolicy(one).cacheTtl), cachePolicy(undefined).cacheTtl),
+      absentAge: () => 0,
+    });
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
-    return this.secrets.get(secretKey(keyspace, lookup), () => this.#inner.findSecret(keyspace, lookup));
+    const name = secretName(keyspace, lookup);
+    return this.#read(this.secrets, name, () => this.#lookUp(() => this.#inner.findSecret(keyspace, lookup)));
   }
 
   getKey(id: string): Promise<Key | undefined> {
-    return this.keys.get(id, () => this.#inner.getKey(id));
+    return this.#read(this.keys, `key:${id}`, () => this.#inner.getKey(id));
+  }
+
+  async getOwner(id: string): Promise<OwnerRecord | undefined> {
+    const known = await this.#read(this.owners, `owner:${id}`, async () => ({
+      keyspace: keyspaceOf(`owner:${id}`),
+      record: await this.#inner.getOwner(id),
+    }));
+    return known?.record;
   }
 
   /** The same array as long as no keyspace was changed: callers may remember what they made of it. */
   async listKeyspaces(): Promise<readonly Keyspace[]> {
-    return (await this.keyspaces.get(ALL, () => this.#inner.listKeyspaces())) ?? [];
+    return (await this.#read(this.keyspaces, ALL, () => this.#inner.listKeyspaces())) ?? [];
+  }
+
+  #read<Value extends object>(
+    cache: RecordCache<Value>,
+    name: RecordName,
+    load: () => Promise<Value | undefined>,
+  ): Promise<Value | undefined> {
+    if (!this.#lease.held) {
+      this.unleased++;
+      return this.#loads.get(name, load) as Promise<Value | undefined>;
+    }
+    return cache.get(name, () => this.#load(cache, name, load));
+  }
+
+  async #load<Value extends object>(
+    cache: RecordCache<Value>,
+    name: RecordName,
+    load: () => Promise<Value | undefined>,
+  ): Promise<SharedRecord<Value | undefined>> {
+    if (this.#shared === undefined) return { value: await load(), age: 0, shared: false };
+    // What is not there is not shared: it would be there for all at any moment.
+    const maxAge = (value: Value | undefined) => (value === undefined ? 0 : cache.ages.maxAge(value));
+    return this.#shared.read(this.#lease.epoch, name, maxAge, load);
+  }
+
+  /** @throws Failure `exhausted` where too many wait. */
+  async #lookUp<Answer>(look: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await this.#lookups.execute(look);
+    } catch (error) {
+      if (!(error instanceof BulkheadRejectedError)) throw error;
+      throw new Failure('exhausted', 'LOOKUPS_BUSY', 'too many unknown keys are being looked up; try again', {
+        retryAfterMs: 250,
+      });
+    }
+  }
+
+  #policy(keyspace: string): CachePolicy {
+    const all = this.keyspaces.peek(ALL);
+    if (all !== this.#policiesOf) {
+      this.#policiesOf = all;
+      this.#policies = new Map(all?.map((one) => [one.id, cachePolicy(one)]));
+    }
+    return this.#policies.get(keyspace) ?? cachePolicy(undefined);
+  }
+
+  /** A root key may be known before it is added; other keys are not known to anyone before they are made. */
+  #absentAge(keyspace: string): number {
+    return keyspace === RESERVED_KEYSPACE ? 0 : this.#policy(keyspace).negativeTtl;
+  }
+
+  /** Forgets a record, and what is under way for it. */
+  drop(name: RecordName): void {
+    if (name.startsWith('key:')) this.keys.drop(name);
+    else if (name.startsWith('owner:')) this.owners.drop(name);
+    else if (name.startsWith('secret:')) this.secrets.drop(name);
+    else this.keyspaces.drop(name);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (const cache of [this.secrets, this.keys, this.owners, this.keyspaces]) cache.clear();
   }
 
   async insertKeyspace(keyspace: Keyspace): Promise<boolean> {
     try {
       return await this.#inner.insertKeyspace(keyspace);
     } finally {
-      this.keyspaces.drop(ALL);
+      this.drop(ALL);
     }
   }
 
@@ -82,7 +192,7 @@ export class CachedKeyStore implements KeyStore {
     try {
       return await this.#inner.replaceKeyspace(next);
     } finally {
-      this.keyspaces.drop(ALL);
+      this.drop(ALL);
     }
   }
 
@@ -91,8 +201,8 @@ export class CachedKeyStore implements KeyStore {
     try {
       return await this.#inner.insertKey(key, secret);
     } finally {
-      this.keys.drop(key.id);
-      this.secrets.drop(secretKey(secret.keyspace, secret.lookup));
+      this.drop(`key:${key.id}`);
+      this.drop(secretName(secret.keyspace, secret.lookup));
     }
   }
 
@@ -100,7 +210,7 @@ export class CachedKeyStore implements KeyStore {
     try {
       return await this.#inner.insertSecret(secret);
     } finally {
-      this.secrets.drop(secretKey(secret.keyspace, secret.lookup));
+      this.drop(secretName(secret.keyspace, secret.lookup));
     }
   }
 
@@ -108,20 +218,15 @@ export class CachedKeyStore implements KeyStore {
     try {
       return await this.#inner.replaceKey(next);
     } finally {
-      this.keys.drop(next.id);
+      this.drop(`key:${next.id}`);
     }
-  }
-
-  async getOwner(id: string): Promise<OwnerRecord | undefined> {
-    const known = await this.owners.get(id, async () => ({ id, record: await this.#inner.getOwner(id) }));
-    return known?.record;
   }
 
   async insertOwner(owner: OwnerRecord): Promise<boolean> {
     try {
       return await this.#inner.insertOwner(owner);
     } finally {
-      this.owners.drop(owner.id);
+      this.drop(`owner:${owner.id}`);
     }
   }
 
@@ -129,7 +234,7 @@ export class CachedKeyStore implements KeyStore {
     try {
       return await this.#inner.replaceOwner(next);
     } finally {
-      this.owners.drop(next.id);
+      this.drop(`owner:${next.id}`);
     }
   }
 
@@ -137,7 +242,7 @@ export class CachedKeyStore implements KeyStore {
     try {
       await this.#inner.finishMarking(record, generation);
     } finally {
-      this.#drop(record);
+      this.drop(recordName(record));
     }
   }
 
@@ -146,14 +251,8 @@ export class CachedKeyStore implements KeyStore {
     try {
       await this.#inner.publishEvents(record);
     } finally {
-      this.#drop(record);
+      this.drop(recordName(record));
     }
-  }
-
-  #drop({ kind, id }: UnpublishedRecord): void {
-    if (kind === 'key') this.keys.drop(id);
-    else if (kind === 'owner') this.owners.drop(id);
-    else this.keyspaces.drop(ALL);
   }
 
   /** Empties memory: a closed store must not go on answering from it. */
@@ -161,10 +260,7 @@ export class CachedKeyStore implements KeyStore {
     try {
       await this.#inner.close();
     } finally {
-      this.secrets.clear();
-      this.keys.clear();
-      this.owners.clear();
-      this.keyspaces.clear();
+      this.clear();
     }
   }
 
@@ -245,7 +341,16 @@ export class CachedKeyStore implements KeyStore {
   }
 }
 
-/** A keyspace's id holds no slash, so no two secrets share a key. */
-function secretKey(keyspace: string, lookup: string): string {
-  return `${keyspace}/${lookup}`;
+/** A keyspace's id holds no slash, so no two secrets share a name. */
+export function secretName(keyspace: string, lookup: string): RecordName {
+  return `secret:${keyspace}/${lookup}`;
+}
+
+/** The name of the record that a change is about. */
+export function recordName({ kind, id }: UnpublishedRecord): RecordName {
+  return kind === 'keyspace' ? ALL : `${kind}:${id}`;
+}
+
+function keyspaceOf(name: string): string {
+  return name.slice(name.indexOf(':') + 1, name.indexOf('/'));
 }

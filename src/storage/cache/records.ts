@@ -1,56 +1,111 @@
 /**
- * Records of one kind in memory, for a store that this process alone writes.
+ * Records of one kind in memory, for as long as a lease says that no change of them goes unseen.
  *
  * The rules, and what each is for:
  * - A load puts its record into memory only if nothing was dropped for its key since it began. Otherwise a load that
  *   read before a change, and ends after it, would put the old record back for good.
  * - A load is shared by later callers only as long as nothing was dropped for its key. Who calls after a change must
  *   not be given what was read before it, found or not.
- * - "Not there" is never kept: a flood of made-up keys would push good records out.
+ * - "Not there" is kept apart, for a short time: a flood of made-up keys pushes no good record out.
+ * - A copy that is too old is read again, and given out still where the store cannot answer: nothing can be changed there.
  * - What is given out is frozen, so all callers may share one object.
  */
 
 import { LRUCache } from 'lru-cache';
+import { Failure } from '../../domain/failure.ts';
 import { deepFreeze } from './freeze.ts';
+import type { SharedRecord } from './shared.ts';
+
+/** Keys of which it is remembered that they are not there. */
+const MAX_ABSENT = 50_000;
+/** Milliseconds until a copy that is too old, and could not be read again, is tried once more. */
+const RETRY_MS = 1000;
+
+export interface Ages<Value> {
+  /** Milliseconds from its reading that a copy lives. */
+  readonly maxAge: (value: Value) => number;
+  /** Milliseconds for which it is remembered that a key is not there. */
+  readonly absentAge: (key: string) => number;
+}
+
+interface Copy<Value> {
+  readonly value: Value;
+  /** By `performance.now()`. */
+  readonly readAt: number;
+}
+
+type Loaded<Value> = SharedRecord<Value | undefined>;
 
 export class RecordCache<Value extends object> {
   /** Answers from memory, for metrics. */
   hits = 0;
-  /** Answers that had to be loaded, or joined a load. */
+  /** Answers from the copies that replicas share. */
+  shared = 0;
+  /** Answers that had to be loaded from the store, or joined a load. */
   misses = 0;
 
-  readonly #records: LRUCache<string, Value>;
+  readonly #copies: LRUCache<string, Copy<Value>>;
+  readonly #absent = new LRUCache<string, number>({ max: MAX_ABSENT });
+  readonly ages: Ages<Value>;
   /** The load of each key that may still be shared and kept: dropping one takes it out of here. */
   readonly #loads = new Map<string, Promise<Value | undefined>>();
 
   /** @param maxSize of all records kept, in characters of JSON; the one unused for longest goes first. */
-  constructor(maxSize: number) {
-    this.#records = new LRUCache({ maxSize, sizeCalculation: (record) => JSON.stringify(record).length });
+  constructor(maxSize: number, ages: Ages<Value>) {
+    this.#copies = new LRUCache({ maxSize, sizeCalculation: ({ value }) => JSON.stringify(value).length });
+    this.ages = ages;
   }
 
-  get(key: string, read: () => Promise<Value | undefined>): Promise<Value | undefined> {
-    const known = this.#records.get(key);
-    if (known !== undefined) {
+  /** What is in memory, however old. */
+  peek(key: string): Value | undefined {
+    return this.#copies.peek(key)?.value;
+  }
+
+  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+    const copy = this.#copies.get(key);
+    const now = performance.now();
+    if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
       this.hits++;
-      return Promise.resolve(known);
+      return Promise.resolve(copy.value);
     }
-    this.misses++;
+    if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
+      this.hits++;
+      return Promise.resolve(undefined);
+    }
     return this.#loads.get(key) ?? this.#load(key, read);
   }
 
-  #load(key: string, read: () => Promise<Value | undefined>): Promise<Value | undefined> {
+  #load(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
     const load = read().then(
-      (value) => {
-        if (this.#end(key, load) && value !== undefined) this.#records.set(key, value);
+      ({ value, age, shared }) => {
+        if (shared) this.shared++;
+        else this.misses++;
+        if (this.#end(key, load)) this.#keep(key, value, age);
         return deepFreeze(value);
       },
       (error: unknown) => {
-        this.#end(key, load);
-        throw error;
+        this.misses++;
+        const mayStay = this.#end(key, load);
+        const old = mayStay && isUnavailable(error) ? this.#copies.get(key) : undefined;
+        if (old === undefined) throw error;
+        // Not each caller shall wait for a store that is away.
+        this.#copies.set(key, { ...old, readAt: performance.now() - this.ages.maxAge(old.value) + RETRY_MS });
+        return old.value;
       },
     );
     this.#loads.set(key, load);
     return load;
+  }
+
+  #keep(key: string, value: Value | undefined, age: number): void {
+    const now = performance.now();
+    if (value !== undefined) {
+      this.#copies.set(key, { value, readAt: now - age });
+      return;
+    }
+    this.#copies.delete(key);
+    const absentAge = this.ages.absentAge(key);
+    if (absentAge > 0) this.#absent.set(key, now + absentAge);
   }
 
   /** @returns whether nothing was dropped for the key since this load began. */
@@ -60,12 +115,18 @@ export class RecordCache<Value extends object> {
 
   /** Forgets the key's record and disowns the load under way for it. */
   drop(key: string): void {
-    this.#records.delete(key);
+    this.#copies.delete(key);
+    this.#absent.delete(key);
     this.#loads.delete(key);
   }
 
   clear(): void {
-    this.#records.clear();
+    this.#copies.clear();
+    this.#absent.clear();
     this.#loads.clear();
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Failure && error.kind === 'unavailable';
 }

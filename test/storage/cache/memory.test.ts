@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../src/domain/key.ts';
 import type { OwnerRecord } from '../../../src/domain/owner.ts';
 import { CachedKeyStore } from '../../../src/storage/cache/memory.ts';
+import { ALONE } from '../../../src/storage/cache/shared.ts';
 import { openSqliteStore } from '../../../src/storage/sqlite/open.ts';
 import {
   changed,
@@ -18,7 +19,13 @@ async function openCached(size = 1_000_000) {
   const inner = await openSqliteStore(':memory:');
   onTestFinished(() => inner.close());
   const gate = gated(inner);
-  return { ...gate, cached: new CachedKeyStore(gate.store, { secrets: size, keys: size, owners: size }) };
+  return {
+    ...gate,
+    cached: new CachedKeyStore(gate.store, {
+      sizes: { secrets: size, keys: size, owners: size },
+      lease: ALONE,
+    }),
+  };
 }
 
 /** A stored key of revision 1 and its next version. */

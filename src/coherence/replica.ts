@@ -1,0 +1,266 @@
+/**
+ * One replica among those that share a Redis: follows the log of changes, holds a lease for as long as it does, and has its
+ * own changes confirmed by the others. The protocol, and why it holds, is in docs/revocation.md.
+ */
+
+import { setTimeout } from 'node:timers/promises';
+import { randomText } from '../domain/token.ts';
+import type { Lease, RecordName } from '../storage/cache/shared.ts';
+import type { AnnounceReply, LogEntry, RedisLink, SyncReply } from '../storage/redis/link.ts';
+import { CLOCKS, type Clocks, LEASE_MS, LeaseTerm, type Moment } from './lease.ts';
+import { type Propagation, type Spread, type SpreadRecord, unconfirmed } from './spread.ts';
+
+const SYNC_MS = 50;
+/** Milliseconds for which an announcement is tried again; a call that waits has its own deadline as well. */
+const PATIENCE_MS = 2000;
+const RETRY_MS = 50;
+/** Milliseconds between two looks at who has acknowledged: the others need about two round trips. */
+const LOOK_MS = 3;
+
+/** What holds copies of records. */
+export interface Memory {
+  drop(name: RecordName): void;
+  clear(): void;
+}
+
+/** Why a lease was lost, or memory emptied. */
+export type Lapse = 'late' | 'epoch' | 'gap';
+
+export interface ReplicaCounts {
+  readonly lapses: Record<Lapse, number>;
+  /** Changes that were confirmed, and the seconds that this took in all. */
+  confirmed: number;
+  confirmSeconds: number;
+  unconfirmed: number;
+  /** Replicas that were taken off the members because they had gone silent. */
+  removed: number;
+}
+
+export interface ReplicaParts {
+  readonly link: Pick<RedisLink, 'ready' | 'sync' | 'announce' | 'members' | 'remove' | 'leave' | 'onHint'>;
+  readonly memory: Memory;
+  readonly clocks?: Clocks;
+  /** Told of each entry of the log, and of each time that some may have been missed. */
+  readonly onEntries?: (entries: readonly LogEntry[]) => void;
+  readonly onMissed?: () => void;
+}
+
+export class Replica implements Lease, Spread {
+  readonly counts: ReplicaCounts = {
+    lapses: { late: 0, epoch: 0, gap: 0 },
+    confirmed: 0,
+    confirmSeconds: 0,
+    unconfirmed: 0,
+    removed: 0,
+  };
+
+  /** Another one at each start: what a dead process noted is not this one's. */
+  readonly #id = randomText('base62', 16);
+  readonly #parts: ReplicaParts;
+  readonly #clocks: Clocks;
+  readonly #term: LeaseTerm;
+  #epoch = '';
+  /** When this replica learnt of the epoch. */
+  #epochSince: Moment = { monotonic: Number.NaN, wall: Number.NaN };
+  /** Number of the last entry of the log that memory knows of. */
+  #applied = 0;
+  #syncs = 0;
+  #syncing: Promise<void> | undefined;
+  #again = false;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(parts: ReplicaParts) {
+    this.#parts = parts;
+    this.#clocks = parts.clocks ?? CLOCKS;
+    this.#term = new LeaseTerm(this.#clocks);
+  }
+
+  get held(): boolean {
+    return this.#term.held;
+  }
+
+  get lostFor(): number {
+    return this.#term.lostFor;
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** Number of the last entry that was applied. */
+  get position(): number {
+    return this.#applied;
+  }
+
+  get reachable(): boolean {
+    return this.held;
+  }
+
+  /** Follows the log from now on. */
+  start(): void {
+    this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    this.#timer.unref();
+    this.#parts.link.onHint(() => this.#sync());
+    this.#sync();
+  }
+
+  /** Gives up the lease, and tells the others that nobody need wait for this one. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#syncing;
+    this.#term.end();
+    this.#parts.memory.clear();
+    if (this.#parts.link.ready) await this.#parts.link.leave(this.#id).catch(() => undefined);
+  }
+
+  async confirm(records: readonly SpreadRecord[]): Promise<Propagation> {
+    const begun = this.#clocks.monotonic();
+    try {
+      const reply = await this.#announce(records);
+      const replied = this.#clocks.monotonic();
+      const propagation = await this.#acknowledged(reply, replied);
+      this.counts.confirmed++;
+      this.counts.confirmSeconds += (this.#clocks.monotonic() - begun) / 1000;
+      return propagation;
+    } catch (error) {
+      this.counts.unconfirmed++;
+      throw error;
+    }
+  }
+
+  async tell(records: readonly SpreadRecord[]): Promise<void> {
+    await this.#announceOnce(records);
+  }
+
+  async #announce(records: readonly SpreadRecord[]): Promise<AnnounceReply> {
+    const end = this.#clocks.monotonic() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await this.#announceOnce(records);
+      } catch (error) {
+        if (this.#stopped || this.#clocks.monotonic() > end) throw unconfirmed(error);
+        await setTimeout(RETRY_MS);
+      }
+    }
+  }
+
+  async #announceOnce(records: readonly SpreadRecord[]): Promise<AnnounceReply> {
+    const changes = records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision }));
+    const reply = await this.#parts.link.announce(changes, this.#clocks.wall(), randomText('base62', 16));
+    // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
+    for (const { name } of records) this.#parts.memory.drop(name);
+    this.#sync();
+    return reply;
+  }
+
+  /**
+   * Waits until every replica that may hold a lease has applied the entry, or no lease can be left that was given before the
+   * announcement.
+   */
+  async #acknowledged({ epoch, last, members }: AnnounceReply, replied: number): Promise<Propagation> {
+    const done = (acknowledged: number): Propagation => ({
+      replicas: members.size,
+      acknowledged,
+      effectiveTime: this.#clocks.wall(),
+    });
+    const missing = new Map(members);
+    const mark = (now: ReadonlyMap<string, string>) => {
+      for (const id of [...missing.keys()]) {
+        const noted = now.get(id);
+        // Whoever took it off has made sure that its lease was over, or it has left by itself.
+        if (noted === undefined || appliedOf(noted) >= last) missing.delete(id);
+      }
+    };
+    mark(members);
+    // Replicas of the epoch before may hold leases and stand in no list: they lose them within LEASE.
+    const known = epoch === this.#epoch && replied - this.#epochSince.monotonic >= LEASE_MS;
+    while (!known || missing.size > 0) {
+      const passed = this.#clocks.monotonic() - replied;
+      if (passed >= LEASE_MS) break;
+      await setTimeout(known ? LOOK_MS : LEASE_MS - passed);
+      const now = await this.#parts.link.members(epoch).catch(() => undefined);
+      if (now !== undefined) mark(now);
+    }
+    this.#forget(missing);
+    return done(members.size - missing.size);
+  }
+
+  /** Takes off those that have noted nothing since: their leases are over, and the next change need not wait for them. */
+  #forget(silent: ReadonlyMap<string, string>): void {
+    for (const [id, noted] of silent) {
+      if (id === this.#id) continue;
+      this.counts.removed++;
+      void this.#parts.link.remove(id, noted).catch(() => undefined);
+    }
+  }
+
+  /** One at a time; who asks meanwhile is served by one more. */
+  #sync(): void {
+    if (this.#syncing !== undefined) {
+      this.#again = true;
+      return;
+    }
+    if (this.#stopped || !this.#parts.link.ready) return;
+    this.#again = false;
+    this.#syncing = this.#syncOnce()
+      // Redis's absence is noticed by the lease running out, and told by the link.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#syncing = undefined;
+        if (this.#again) this.#sync();
+      });
+  }
+
+  async #syncOnce(): Promise<void> {
+    const sent = this.#term.now();
+    const [epoch, applied] = [this.#epoch, this.#applied];
+    const standing = { id: this.#id, epoch, applied, syncs: ++this.#syncs };
+    const reply = await this.#parts.link.sync(standing, randomText('base62', 16));
+    if (this.#stopped) return;
+    if (this.#term.lostFor > 0 && epoch !== '') this.counts.lapses.late++;
+    this.#apply(reply);
+    // What was applied is acknowledged by the next sync, for which changes wait.
+    if (this.#applied !== applied || reply.last !== this.#applied) this.#again = true;
+    if (this.#applied === reply.last) this.#term.grant(sent);
+  }
+
+  #apply({ epoch, last, entries }: SyncReply): void {
+    const { memory, onEntries, onMissed } = this.#parts;
+    if (epoch !== this.#epoch) {
+      if (this.#epoch !== '') this.counts.lapses.epoch++;
+      this.#epoch = epoch;
+      this.#epochSince = this.#term.now();
+      this.#applied = last;
+      memory.clear();
+      onMissed?.();
+      return;
+    }
+    if (last === this.#applied) return;
+    if (!isWhole(entries, this.#applied, last)) {
+      this.counts.lapses.gap++;
+      this.#applied = last;
+      memory.clear();
+      onMissed?.();
+      return;
+    }
+    for (const entry of entries) memory.drop(entry.record as RecordName);
+    this.#applied += entries.length;
+    onEntries?.(entries);
+  }
+}
+
+/** Whether the entries go on where memory stands, without a gap. */
+function isWhole(entries: readonly LogEntry[], applied: number, last: number): boolean {
+  return (
+    entries.length > 0 &&
+    last > applied &&
+    entries.every(({ number }, index) => number === applied + 1 + index)
+  );
+}
+
+/** From what a replica notes: the last entry that it has applied. */
+function appliedOf(noted: string): number {
+  return Number(noted.slice(0, noted.indexOf('/')));
+}

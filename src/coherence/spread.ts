@@ -1,0 +1,79 @@
+/** How a change becomes true everywhere. */
+
+import { Failure } from '../domain/failure.ts';
+import type { RecordName } from '../storage/cache/shared.ts';
+import type { KeyStore } from '../storage/key-store.ts';
+
+/** How far a change has spread when the call returns. */
+export interface Propagation {
+  /** Replicas that could answer from memory when the change was made. */
+  readonly replicas: number;
+  /** Those of them that have applied the change; the others have no right to answer from memory any more. */
+  readonly acknowledged: number;
+  /** From this moment (milliseconds since 1970) no answer anywhere rests on the older record. */
+  readonly effectiveTime: number;
+}
+
+/** A record that was changed. */
+export interface SpreadRecord {
+  readonly name: RecordName;
+  readonly keyspace: string;
+  readonly revision: number;
+}
+
+export interface Spread {
+  /**
+   * Resolves when no replica answers from older records.
+   *
+   * @throws Failure `unavailable` (PROPAGATION_UNCONFIRMED) where that cannot be told. What was written stays written.
+   */
+  confirm(records: readonly SpreadRecord[]): Promise<Propagation>;
+
+  /** Tells the other replicas, and waits for none. @throws where they cannot be told. */
+  tell(records: readonly SpreadRecord[]): Promise<void>;
+
+  /** Whether a change can be confirmed at this moment, as far as is known. */
+  readonly reachable: boolean;
+}
+
+/** Where no other process has records in memory: the write itself has dropped this one's. */
+export function spreadNowhere(replicas: number, now: () => number): Spread {
+  return {
+    reachable: true,
+    confirm: async () => ({ replicas, acknowledged: replicas, effectiveTime: now() }),
+    tell: async () => {},
+  };
+}
+
+/**
+ * Where all replicas read the store for each answer, since nobody would tell them of a change. One that shares a Redis with
+ * others may have been started meanwhile: those have copies, which only they themselves can take back (see pending.ts).
+ */
+export function spreadAmongBlind(store: Pick<KeyStore, 'readRegistry'>, now: () => number): Spread {
+  return {
+    reachable: true,
+    async confirm() {
+      const { domain } = await store.readRegistry().catch((error: unknown) => {
+        throw unconfirmed(error);
+      });
+      if (domain !== undefined)
+        throw unconfirmed(new Error('other replicas share a Redis, and this one has none'));
+      return { replicas: 0, acknowledged: 0, effectiveTime: now() };
+    },
+    async tell() {},
+  };
+}
+
+export function isUnconfirmed(error: unknown): boolean {
+  return error instanceof Failure && error.reason === 'PROPAGATION_UNCONFIRMED';
+}
+
+/** The change is recorded, and will apply, but not every replica is known to have it. */
+export function unconfirmed(cause: unknown): Failure {
+  return new Failure(
+    'unavailable',
+    'PROPAGATION_UNCONFIRMED',
+    'the change is recorded and will apply, but not every replica is known to have it yet; repeat the call to have it confirmed',
+    { retryAfterMs: 1000, cause },
+  );
+}

@@ -1,0 +1,270 @@
+/** The connections to Redis: one for commands, one that only listens for hints. */
+
+import { Redis, type RedisOptions } from 'ioredis';
+import { SCRIPTS } from './scripts.ts';
+
+/** Milliseconds that a command may take; a reader of a record waits for less (slots.ts). */
+const COMMAND_MS = 400;
+const CONNECT_MS = 1000;
+/** Milliseconds between two tries to connect, at most. */
+const RETRY_MS = 500;
+/** A listener hears nothing for hours, so only a question shows that its connection is dead. */
+const LISTENER_CHECK_MS = 2000;
+const OLDEST_VERSION = [6, 2];
+
+/** One change of one record, in the order in which they were announced. */
+export interface LogEntry {
+  readonly number: number;
+  readonly record: string;
+  readonly keyspace: string;
+  readonly revision: number;
+  /** Milliseconds since 1970 by the clock of who announced it: for people. */
+  readonly time: number;
+}
+
+/** What a replica says of itself. */
+export interface Standing {
+  readonly id: string;
+  /** The epoch that it knows; empty: none. */
+  readonly epoch: string;
+  /** Number of the last entry that it has applied. */
+  readonly applied: number;
+  /** How many syncs it has sent, so that no two are alike. */
+  readonly syncs: number;
+}
+
+export interface SyncReply {
+  readonly epoch: string;
+  /** Number of the last entry. */
+  readonly last: number;
+  /** Those after the one that was said to be applied, in the same epoch; at most a page of them. */
+  readonly entries: readonly LogEntry[];
+}
+
+export interface AnnounceReply {
+  readonly epoch: string;
+  /** Number of the last entry of this announcement. */
+  readonly last: number;
+  /** What each replica noted last: `<entry that it has applied>/<syncs>`. */
+  readonly members: ReadonlyMap<string, string>;
+}
+
+export type Announcement = Pick<LogEntry, 'record' | 'keyspace' | 'revision'>;
+
+/** What a reader finds in a slot, or leaves there. */
+export type Taken =
+  | { readonly value: string; readonly restMs: number }
+  | { readonly token: string }
+  /** The epoch of the slot is over. */
+  | undefined;
+
+/** A Redis that cannot be used however long one waits; the message is the line for the operator. */
+export class RedisUnusable extends Error {}
+
+type Scripted = Redis & Record<keyof typeof SCRIPTS, (...values: string[]) => Promise<unknown>>;
+
+export class RedisLink {
+  readonly #commands: Scripted;
+  readonly #listener: Redis;
+  readonly #members: string;
+  readonly #log: string;
+  readonly #hints: string;
+  readonly #prefix: string;
+  readonly #checkListener: NodeJS.Timeout;
+  /** The connection that was found to be fit, undefined while there is none. */
+  #fit = false;
+  #unfit: RedisUnusable | undefined;
+
+  /**
+   * @param url redis:// or rediss://, with user and password.
+   * @param domain the random id of the store that all replicas share; keeps stores apart that share a Redis.
+   * @param onError told of what goes wrong with the connections.
+   */
+  constructor(url: string, domain: string, onError: (error: unknown) => void) {
+    this.#prefix = `gatehouse:{${domain}}:`;
+    this.#members = `${this.#prefix}members`;
+    this.#log = `${this.#prefix}log`;
+    this.#hints = `${this.#prefix}hint`;
+    const options = {
+      connectionName: 'gatehouse',
+      connectTimeout: CONNECT_MS,
+      commandTimeout: COMMAND_MS,
+      // Nothing waits for a connection, and nothing is sent twice: who asks decides whether to ask again.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (times: number) => Math.min(50 * times, RETRY_MS),
+      keepAlive: 1000,
+    } satisfies RedisOptions;
+    this.#commands = new Redis(url, {
+      ...options,
+      // Syncs come every 50 ms, so that silence means a dead connection.
+      socketTimeout: CONNECT_MS,
+      scripts: SCRIPTS,
+    }) as Scripted;
+    this.#listener = new Redis(url, { ...options, connectionName: 'gatehouse-hints' });
+    for (const one of [this.#commands, this.#listener]) one.on('error', onError);
+    this.#commands.on('ready', () => {
+      this.#check().then(
+        () => {
+          this.#fit = true;
+        },
+        (error: unknown) => {
+          if (error instanceof RedisUnusable) this.#unfit = error;
+          onError(error);
+          this.#commands.disconnect(true);
+        },
+      );
+    });
+    this.#commands.on('close', () => {
+      this.#fit = false;
+    });
+    this.#listener.on('ready', () => void this.#listener.subscribe(this.#hints).catch(onError));
+    this.#checkListener = setInterval(() => {
+      if (this.#listener.status !== 'ready') return;
+      this.#listener.ping().catch(() => this.#listener.disconnect(true));
+    }, LISTENER_CHECK_MS);
+    this.#checkListener.unref();
+  }
+
+  /** Whether commands may be sent now. */
+  get ready(): boolean {
+    return this.#fit;
+  }
+
+  /** Why this Redis may not be used at all, where that was found. */
+  get unfit(): RedisUnusable | undefined {
+    return this.#unfit;
+  }
+
+  /** Calls back when a change was announced; some are lost. */
+  onHint(listener: () => void): void {
+    this.#listener.on('message', listener);
+  }
+
+  /** Notes what a replica has applied, and gives what came after. */
+  async sync(replica: Standing, nonce: string): Promise<SyncReply> {
+    const { id, epoch, applied, syncs } = replica;
+    const reply = await this.#run(
+      'gatehouseSync',
+      this.#members,
+      this.#log,
+      nonce,
+      id,
+      epoch,
+      String(applied),
+      String(syncs),
+    );
+    const [now, last, entries] = reply as [string, string, [string, string[]][]];
+    return { epoch: now, last: Number(last), entries: entries.map(entryOf) };
+  }
+
+  /** Forgets the cached copies of records and puts their change into the log. */
+  async announce(changes: readonly Announcement[], time: number, nonce: string): Promise<AnnounceReply> {
+    const reply = await this.#run(
+      'gatehouseAnnounce',
+      this.#members,
+      this.#log,
+      this.#hints,
+      nonce,
+      this.#prefix,
+      String(time),
+      ...changes.flatMap(({ record, keyspace, revision }) => [record, keyspace, String(revision)]),
+    );
+    const [epoch, last, members] = reply as [string, string, string[]];
+    return { epoch, last: Number(last), members: membersOf(members) };
+  }
+
+  /** What each replica noted last; undefined where another epoch is. */
+  async members(epoch: string): Promise<ReadonlyMap<string, string> | undefined> {
+    const reply = await this.#run('gatehouseMembers', this.#members);
+    const [now, members = []] = reply as [string?, string[]?];
+    return now === epoch ? membersOf(members) : undefined;
+  }
+
+  /** Takes a replica off the members where it has noted nothing since. */
+  async remove(replica: string, noted: string): Promise<void> {
+    await this.#run('gatehouseRemove', this.#members, replica, noted);
+  }
+
+  /** Takes this replica off, which holds no lease any more. */
+  async leave(replica: string): Promise<void> {
+    await this.#commands.hdel(this.#members, replica);
+  }
+
+  /** What is in a record's slot; where nothing is, the token is left there. */
+  async take(epoch: string, record: string, token: string): Promise<Taken> {
+    const slot = `${this.#prefix}${epoch}:${record}`;
+    const reply = await this.#run('gatehouseTake', this.#members, slot, epoch, token);
+    const [value, restMs] = reply as [string?, number?];
+    if (value === undefined) return undefined;
+    return restMs === undefined ? { token: value } : { value, restMs };
+  }
+
+  /** Fills a slot in which the token still is. */
+  async fill(epoch: string, record: string, token: string, value: string, ms: number): Promise<void> {
+    await this.#run('gatehouseFill', `${this.#prefix}${epoch}:${record}`, token, value, String(ms));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#checkListener);
+    this.#fit = false;
+    this.#listener.disconnect();
+    this.#commands.disconnect();
+  }
+
+  #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
+    if (!this.#fit) return Promise.reject(new Error('Redis is not connected'));
+    return this.#commands[script](...values);
+  }
+
+  /** @throws RedisUnusable where what the protocol rests on is not given. */
+  async #check(): Promise<void> {
+    const info = await this.#commands.info();
+    const field = (name: string) => new RegExp(`^${name}:([^\r\n]*)`, 'm').exec(info)?.[1] ?? '';
+    const version = field('redis_version');
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    const [leastMajor = 0, leastMinor = 0] = OLDEST_VERSION;
+    if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+      throw new RedisUnusable(
+        `REDIS_URL is a Redis of version ${version}; it must be ${OLDEST_VERSION.join('.')} or newer`,
+      );
+    }
+    const policy = field('maxmemory_policy');
+    if (policy.startsWith('allkeys-')) {
+      throw new RedisUnusable(
+        `REDIS_URL is a Redis that may evict any key (maxmemory-policy ${policy}); set noeviction or volatile-lru`,
+      );
+    }
+    if (field('cluster_enabled') === '1') {
+      throw new RedisUnusable(
+        'REDIS_URL is a Redis Cluster, which is not supported; use one server or a replica set',
+      );
+    }
+    // While another master is being chosen this passes by itself.
+    if (field('role') !== 'master')
+      throw new Error('REDIS_URL leads to a replica of Redis, not to its master');
+  }
+}
+
+function entryOf([id, fields]: [string, string[]]): LogEntry {
+  const named = new Map<string, string>();
+  for (let at = 0; at < fields.length; at += 2) named.set(fields[at] ?? '', fields[at + 1] ?? '');
+  return {
+    number: Number.parseInt(id, 10),
+    record: named.get('r') ?? '',
+    keyspace: named.get('k') ?? '',
+    revision: Number(named.get('v')),
+    time: Number(named.get('t')),
+  };
+}
+
+/** Fields that begin with # are about all of them. */
+function membersOf(fields: readonly string[]): Map<string, string> {
+  const members = new Map<string, string>();
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    if (!name.startsWith('#')) members.set(name, fields[at + 1] ?? '');
+  }
+  return members;
+}
