@@ -14,6 +14,7 @@ import { addKeyFields, expires, inherits, neverExpires } from './key-options.ts'
 import { keyRows } from './key-view.ts';
 import { addKeysList } from './keys-list.ts';
 import { addKeysRevoke } from './keys-revoke.ts';
+import { addKeysRevokeAll } from './keys-revoke-all.ts';
 import { addKeysRotate } from './keys-rotate.ts';
 import { addKeysUpdate } from './keys-update.ts';
 import { withSecret } from './new-secret.ts';
@@ -45,6 +46,7 @@ export function addKeys(program: Command, terminal: Terminal): void {
   addKeysUpdate(keys, terminal);
   addKeysRotate(keys, terminal);
   addKeysRevoke(keys, terminal);
+  addKeysRevokeAll(keys, terminal);
 }
 
 function addCreate(keys: Command, terminal: Terminal): void {
