@@ -104,6 +104,7 @@ describe('a command line that is wrong ends with 1 and one line', () => {
     [['keys', 'list', '--key-file', '/no/such/file'], /\/no\/such\/file: there is no such file/],
     [['keys', 'list', '--key', KEY, '--ca', '/no/such/file'], /\/no\/such\/file: there is no such file/],
     [['keys', 'list', '--key', KEY, '--key-file', 'x'], /both given/],
+    [['keys', 'get', `--${KEY}`], /unknown option '…'/],
     [['\u001b[31mred'], /unknown command '\\u001b\[31mred'/],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
