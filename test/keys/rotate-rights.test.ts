@@ -12,7 +12,8 @@ import { type KeyChanges, updateKey } from '../../src/keys/update.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
 
-const DAY = 24 * 3_600_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 const OWNER = { kind: 'user', id: 'alice' };
 const NOTHING = { permissions: [], metadata: {}, allowedCidrs: [] };
 const PLAIN = { overlap: 0, expectedRevision: undefined, requestId: '' };
@@ -136,6 +137,50 @@ test('a rotation that is undone leaves alone what another one did meanwhile, and
   await expect(rotate(await as(caller), key, 0, by)).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
   expect(await verify(next)).toBe('current');
   expect(await verify(key.token)).toBe('previous');
+});
+
+test.each([
+  ['ended', null, 'not-found'],
+  ['cut short', HOUR, 'previous'],
+])(
+  'a rotation that is undone brings no secret back whose overlap was %s meanwhile',
+  async (_what, rest, expected) => {
+    const { parts, root, make, rotate, update, verify, as } = await rig();
+    const [caller, key] = [await make(), await make()];
+    const end = rest === null ? null : Date.now() + rest;
+    const by = meeting(parts, 'after', async () => {
+      await update(key.id, { previousSecret: end });
+      await revokeKey(parts, root, { id: caller.id }, KEEP);
+    });
+    const undone = rotate(await as(caller), key, DAY, by);
+    await expect(undone).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
+    expect(await verify(key.token)).toBe(expected);
+    expect((await parts.store.getKey(key.id))?.previous?.expireTime).toBe(end ?? undefined);
+  },
+);
+
+test('of two rotations, one upon the other, both of which are undone, the secret before them is left', async () => {
+  const { parts, root, make, rotate, update, verify, as } = await rig();
+  const [first, second, key] = [await make(), await make(), await make()];
+  const firstUndone = Promise.withResolvers<void>();
+  let upper: Promise<unknown> | undefined;
+  const lower = meeting(parts, 'after', async () => {
+    const written = Promise.withResolvers<void>();
+    const by = meeting(parts, 'after', async () => {
+      written.resolve();
+      await firstUndone.promise;
+      await update(second.id, { disabled: true });
+    });
+    upper = rotate(await as(second), key, DAY, by);
+    await written.promise;
+    await revokeKey(parts, root, { id: first.id }, KEEP);
+  });
+  const refused = { reason: 'CREDENTIALS_INVALID' };
+  await expect(rotate(await as(first), key, DAY, lower)).rejects.toMatchObject(refused);
+  firstUndone.resolve();
+  await expect(upper).rejects.toMatchObject(refused);
+  expect(await verify(key.token)).toBe('current');
+  expect((await parts.store.getKey(key.id))?.previous).toBeUndefined();
 });
 
 test('a key may rotate itself, with an overlap and without, and goes on with its new secret', async () => {
