@@ -327,6 +327,43 @@ describe('revoking a key with its descendants', () => {
     }
   });
 
+  test('misses none that hides while it is looked for, under a parent whose children are known already', async () => {
+    const { parts, root, make, rotate, as, parentOf } = await rig();
+    const maker = await make();
+    const child = await make({}, await as(maker));
+    const grandchild = await make({}, await as(child));
+    const caller = await as(maker);
+    const undo = Promise.withResolvers<void>();
+    let hiding: Promise<unknown> | undefined;
+    let undone = false;
+    const looking = overlaidStore(parts.store, {
+      async listChildren(parent, after, limit) {
+        const children = await parts.store.listChildren(parent, after, limit);
+        if (hiding === undefined) {
+          // Let in before the revocation: undone for it, but only when nobody looks there any more.
+          const written = Promise.withResolvers<void>();
+          const by = meeting(parts, 'after', async () => {
+            written.resolve();
+            await undo.promise;
+          });
+          hiding = rotate(caller, grandchild, 0, by);
+          hiding.catch(() => undefined);
+          await written.promise;
+          expect(await parentOf(grandchild)).toBe(maker.id);
+        } else if (parent === child.id && !undone) {
+          undone = true;
+          undo.resolve();
+          await expect(hiding).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
+        }
+        return children;
+      },
+    });
+    const { descendants } = await revokeKey({ ...parts, store: looking }, root, { id: maker.id }, FAMILY);
+    expect(await parentOf(grandchild)).toBe(child.id);
+    expect((await parts.store.getKey(grandchild.id))?.revokeTime).toBeDefined();
+    expect(descendants.size).toBe(0);
+  });
+
   test('comes to an end in a circle of keys, which a crash may leave, and takes each of them once', async () => {
     const { parts, root, make, rotate, as, parentOf } = await rig();
     const keys = [await make(), await make(), await make()];
