@@ -16,7 +16,7 @@ const EMBEDDED_ONLY = [
   'cli/{command,keyspace-file,text,values}',
   // It has both stores by itself.
   'cli/store-copy*',
-  'keys/{page-token,revoke-keys-100000}',
+  'keys/{page-token,revoke-keys-100000,scan-bound}',
   'verification/{argon2,usage}',
 ];
 

@@ -3,6 +3,7 @@
 import { type DescEnum, type DescField, type DescMessage, isMessage, type Message } from '@bufbuild/protobuf';
 import { isReflectMessage, type ReflectList, type ReflectMap, reflect } from '@bufbuild/protobuf/reflect';
 import { DurationSchema, TimestampSchema } from '@bufbuild/protobuf/wkt';
+import { ownerText } from '../domain/key.ts';
 import { OwnerSchema } from '../gen/gatehouse/v1/owner_pb.js';
 import { spanText, timeText } from './values.ts';
 
@@ -37,7 +38,7 @@ function valueText(value: unknown, schema: DescEnum | undefined): string {
   const { message, desc } = value;
   if (isMessage(message, TimestampSchema)) return timeText(message);
   if (isMessage(message, DurationSchema)) return spanText(message);
-  if (isMessage(message, OwnerSchema)) return `${message.kind}:${message.id}`;
+  if (isMessage(message, OwnerSchema)) return ownerText(message);
   const rows = describe(desc, message).map((row) => row.join(' '));
   return rows.length === 0 ? '' : `{${rows.join('; ')}}`;
 }

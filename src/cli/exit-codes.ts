@@ -12,7 +12,8 @@ Exit codes:
   1  the command, a file, a setting or a store is wrong; store copy: the copy differs
   2  verify: the key is not valid
   3  refused by the server (invalid argument, denied, not found, conflict)
-  4  no answer to be had (cannot connect, too late, overloaded); trying again may help`;
+  4  no answer to be had (cannot connect, too late, overloaded), or keys revoke-all
+     could not revoke some; trying again may help`;
 
 const NO_ANSWER: readonly CodeName[] = [
   'UNAVAILABLE',

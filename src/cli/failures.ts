@@ -46,8 +46,10 @@ function line(message: string): string {
   return shown(`error: ${message}`);
 }
 
-// Commander repeats what it does not understand, and that may be a key in the wrong place. No option of ours is
-// as long as the shortest key.
+// Commander repeats what it does not understand, and that may be a key in the wrong place. It names options as well, and
+// a key neither begins like one nor is it of lower-case letters alone.
 function masked(text: string): string {
-  return text.replaceAll(/\S*:\/\/\S*/g, '…').replaceAll(/[\w.-]{24,}/g, '…');
+  return text
+    .replaceAll(/\S*:\/\/\S*/g, '…')
+    .replaceAll(/[\w.-]{24,}/g, (found) => (/^--[a-z]+(-[a-z]+)*$/.test(found) ? found : '…'));
 }

@@ -1,7 +1,7 @@
 /** Options that several commands about keys share. */
 
 import { type Command, Option } from 'commander';
-import { collect, collectPair, parseCount, parseTime } from './values.ts';
+import { collect, collectPair, parseTime } from './values.ts';
 
 /** What a key may do, where from, and its metadata; given again, each option adds to its list. */
 export function addKeyFields(command: Command): Command {
@@ -22,19 +22,11 @@ export function expires(): Option {
   ).argParser(parseTime);
 }
 
-/** The revision that a change is made to, or not at all; `expectedRevision` among the options. */
-export function expectedRevision(): Option {
+/** What a key may do is then what its owner's bound lists; `inheritOwnerPermissions` among the options. */
+export function inherits(): Option {
   return new Option(
-    '--if-revision, --expected-revision <number>',
-    'only while it is at this revision',
-  ).argParser(parseCount);
-}
-
-/** Makes a command safe to repeat by who did not see its answer. */
-export function requestId(): Option {
-  return new Option(
-    '--request-id <id>',
-    'makes it safe to repeat for 24 hours: with the same id it is done once, and its secret is not shown again',
+    '--inherit-owner-permissions',
+    "allow what the owner's permission bound lists, at each moment; without a bound that is nothing",
   );
 }
 

@@ -1,6 +1,7 @@
 /** Keys as people see them. */
 
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { ownerText } from '../domain/key.ts';
 import { type Key, KeySchema, KeyStateSchema } from '../gen/gatehouse/v1/key_pb.js';
 import { type DetailRow, describe, enumText } from './describe.ts';
 import type { Column } from './table.ts';
@@ -9,8 +10,8 @@ import { timeText } from './values.ts';
 const when = (time: Timestamp | undefined, otherwise: string): string =>
   time === undefined ? otherwise : timeText(time);
 
-// The date, and the mark of what was cut off.
-const DATE_WIDTH = 11;
+/** The date, and the mark of what was cut off. */
+export const DATE_WIDTH = 11;
 
 /** Columns of `keys list`. The id is never cut: it is what the next command needs. */
 export const KEY_COLUMNS: readonly Column<Key>[] = [
@@ -21,7 +22,7 @@ export const KEY_COLUMNS: readonly Column<Key>[] = [
   { title: 'KEYSPACE', text: (key) => key.keyspace, least: 8 },
   {
     title: 'OWNER',
-    text: ({ owner }) => (owner ? `${owner.kind}:${owner.id}` : ''),
+    text: ({ owner }) => (owner ? ownerText(owner) : ''),
     least: 8,
     optional: true,
   },

@@ -10,6 +10,7 @@ import {
   type ListKeysResponse,
   ListKeysResponseSchema,
 } from '../gen/gatehouse/v1/key_service_pb.js';
+import { allPages, LARGEST_PAGE } from './all-pages.ts';
 import { type ServerOptions, withClient } from './connection.ts';
 import { KEY_COLUMNS } from './key-view.ts';
 import { printAnswer } from './print-answer.ts';
@@ -47,8 +48,6 @@ const STATES = {
 };
 /** Options that bound a time, with what happened at it. */
 const BOUNDS = { created: 'made', 'last-used': 'last used', expires: 'those that expire' };
-/** The most that one call gives; `--all` asks for as much. */
-const LARGEST_PAGE = 1000;
 
 export function addKeysList(keys: Command, terminal: Terminal): void {
   const command = keys
@@ -116,15 +115,13 @@ async function listed(
   filter: Filter,
   all: boolean,
 ): Promise<ListKeysResponse> {
-  const first = await call(filter);
-  if (!all) return first;
-  const keys = [...first.keys];
-  for (let token = first.nextPageToken; token !== ''; ) {
-    const page = await call({ ...filter, withTotals: false, pageToken: token });
-    for (const key of page.keys) keys.push(key);
-    token = page.nextPageToken;
-  }
-  return create(ListKeysResponseSchema, { ...first, keys, nextPageToken: '' });
+  if (!all) return call(filter);
+  const { withTotals = false } = filter;
+  const pages = await allPages((pageToken) =>
+    call({ ...filter, pageToken, withTotals: withTotals && pageToken === '' }),
+  );
+  const keys = pages.flatMap((page) => page.keys);
+  return create(ListKeysResponseSchema, { ...pages[0], keys, nextPageToken: '' });
 }
 
 function listText(answer: ListKeysResponse, width: number | undefined): string {

@@ -7,6 +7,7 @@ import {
   type RevokeKeyResponse,
   RevokeKeyResponseSchema,
 } from '../gen/gatehouse/v1/key_service_pb.js';
+import { reason } from './change-options.ts';
 import { type ServerOptions, withClient } from './connection.ts';
 import { KEY_COLUMNS, keyRows } from './key-view.ts';
 import { printAnswer } from './print-answer.ts';
@@ -31,7 +32,7 @@ export function addKeysRevoke(keys: Command, terminal: Terminal): void {
       '--include-descendants',
       'also revoke the keys that it made by self-service, and those that they made',
     )
-    .option('--reason <text>', 'why, for the audit trail');
+    .addOption(reason());
   command.action(async (id: string | undefined) => {
     const options = command.optsWithGlobals<RevokeOptions>();
     const target = await targetOf(terminal, options, id);

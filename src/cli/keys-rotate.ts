@@ -2,9 +2,10 @@
 
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Command } from 'commander';
+import { optional } from '../domain/optional.ts';
 import { KeyService, RotateKeyResponseSchema } from '../gen/gatehouse/v1/key_service_pb.js';
+import { expectedRevision, requestId } from './change-options.ts';
 import { type ServerOptions, withClient } from './connection.ts';
-import { expectedRevision, requestId } from './key-options.ts';
 import { withSecret } from './new-secret.ts';
 import { printAnswer } from './print-answer.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,7 +14,7 @@ import { parseSpan } from './values.ts';
 interface RotateOptions extends ServerOptions {
   /** Milliseconds. */
   readonly overlap?: number;
-  readonly expectedRevision?: number;
+  readonly expectedRevision?: bigint;
   readonly requestId?: string;
 }
 
@@ -30,12 +31,12 @@ export function addKeysRotate(keys: Command, terminal: Terminal): void {
     .addOption(requestId());
   command.action(async (id: string) => {
     const options = command.optsWithGlobals<RotateOptions>();
-    const { overlap, expectedRevision: revision } = options;
+    const { overlap } = options;
     const answer = await withClient(terminal, options, KeyService, (client) =>
       client.rotateKey({
         id,
         ...(overlap === undefined ? {} : { overlap: durationFromMs(overlap) }),
-        ...(revision === undefined ? {} : { expectedRevision: BigInt(revision) }),
+        ...optional('expectedRevision', options.expectedRevision),
         requestId: options.requestId ?? '',
       }),
     );

@@ -1,22 +1,26 @@
-/** `gatehouse keys update`: each flag that is given names a field of the mask. */
+/** `gatehouse keys update`. */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Command, Option } from 'commander';
+import { optional } from '../domain/optional.ts';
 import type { KeySchema } from '../gen/gatehouse/v1/key_pb.js';
 import { KeyService, UpdateKeyResponseSchema } from '../gen/gatehouse/v1/key_service_pb.js';
+import { addSwitch, expectedRevision } from './change-options.ts';
 import { type ServerOptions, withClient } from './connection.ts';
-import { addKeyFields, expectedRevision, expires, neverExpires } from './key-options.ts';
+import { addKeyFields, expires, inherits, neverExpires } from './key-options.ts';
 import { keyRows } from './key-view.ts';
 import { printAnswer } from './print-answer.ts';
 import { details } from './table.ts';
-import { BadUsage, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
+import { type FieldChange, givenChanges } from './update-mask.ts';
 import { parseTime } from './values.ts';
 
 interface UpdateOptions extends ServerOptions {
   readonly name?: string;
   readonly permission?: string[];
   readonly clearPermissions?: true;
+  readonly inheritOwnerPermissions?: boolean;
   readonly metadata?: Record<string, string>;
   readonly clearMetadata?: true;
   readonly cidr?: string[];
@@ -29,7 +33,7 @@ interface UpdateOptions extends ServerOptions {
   readonly project?: string | false;
   readonly endOverlap?: true;
   readonly overlapUntil?: Timestamp;
-  readonly expectedRevision?: number;
+  readonly expectedRevision?: bigint;
 }
 
 type KeyChange = Omit<MessageInitShape<typeof KeySchema>, '$typeName'>;
@@ -41,12 +45,16 @@ export function addKeysUpdate(keys: Command, terminal: Terminal): void {
     .option('--name <name>', 'new name');
   addKeyFields(command)
     .addOption(new Option('--clear-permissions', 'allow nothing').conflicts('permission'))
+    .addOption(inherits())
+    .option(
+      '--no-inherit-owner-permissions',
+      'allow its own permissions again, nothing until it is given some',
+    )
     .addOption(new Option('--clear-metadata', 'keep no metadata').conflicts('metadata'))
     .addOption(new Option('--clear-cidrs', 'let requests come from anywhere').conflicts('cidr'))
     .addOption(expires())
-    .addOption(neverExpires())
-    .addOption(new Option('--enable', 'switch it on again').conflicts('disable'))
-    .option('--disable', 'switch it off')
+    .addOption(neverExpires());
+  addSwitch(command)
     .option('--project <project>', 'bind it to this project')
     .option('--no-project', 'bind it to none')
     .addOption(
@@ -58,29 +66,29 @@ export function addKeysUpdate(keys: Command, terminal: Terminal): void {
     .addOption(expectedRevision())
     .action(async (id: string) => {
       const options = command.optsWithGlobals<UpdateOptions>();
-      const { key, paths } = changeOf(options);
-      if (paths.length === 0) throw new BadUsage('nothing to change: give at least one field, see --help');
-      const revision = options.expectedRevision;
+      const { fields, updateMask } = givenChanges(changesOf(options));
       const answer = await withClient(terminal, options, KeyService, (client) =>
         client.updateKey({
-          key: { ...key, id },
-          updateMask: { paths },
-          ...(revision === undefined ? {} : { expectedRevision: BigInt(revision) }),
+          key: { ...fields, id },
+          updateMask,
+          ...optional('expectedRevision', options.expectedRevision),
         }),
       );
       printAnswer(terminal, options, UpdateKeyResponseSchema, answer, () => details(keyRows(answer.key)));
     });
 }
 
-function changeOf(options: UpdateOptions): { key: KeyChange; paths: string[] } {
+function changesOf(options: UpdateOptions): FieldChange<KeyChange>[] {
   const { name, permission, metadata, cidr, project, expires, overlapUntil } = options;
-  const changes: [path: string, given: boolean, change: KeyChange][] = [
+  const inheriting = options.inheritOwnerPermissions;
+  return [
     ['name', name !== undefined, { name: name ?? '' }],
     [
       'permissions',
       permission !== undefined || options.clearPermissions === true,
       { permissions: permission ?? [] },
     ],
+    ['inherit_owner_permissions', inheriting !== undefined, { inheritOwnerPermissions: inheriting === true }],
     ['metadata', metadata !== undefined || options.clearMetadata === true, { metadata: metadata ?? {} }],
     ['allowed_cidrs', cidr !== undefined || options.clearCidrs === true, { allowedCidrs: cidr ?? [] }],
     [
@@ -100,9 +108,4 @@ function changeOf(options: UpdateOptions): { key: KeyChange; paths: string[] } {
       overlapUntil === undefined ? {} : { previousSecret: { expireTime: overlapUntil } },
     ],
   ];
-  const given = changes.filter(([, isGiven]) => isGiven);
-  return {
-    key: Object.assign({}, ...given.map(([, , change]) => change)),
-    paths: given.map(([path]) => path),
-  };
 }

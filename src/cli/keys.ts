@@ -8,11 +8,13 @@ import {
   GetKeyResponseSchema,
   KeyService,
 } from '../gen/gatehouse/v1/key_service_pb.js';
+import { requestId } from './change-options.ts';
 import { type ServerOptions, withClient } from './connection.ts';
-import { addKeyFields, expires, neverExpires, requestId } from './key-options.ts';
+import { addKeyFields, expires, inherits, neverExpires } from './key-options.ts';
 import { keyRows } from './key-view.ts';
 import { addKeysList } from './keys-list.ts';
 import { addKeysRevoke } from './keys-revoke.ts';
+import { addKeysRevokeAll } from './keys-revoke-all.ts';
 import { addKeysRotate } from './keys-rotate.ts';
 import { addKeysUpdate } from './keys-update.ts';
 import { withSecret } from './new-secret.ts';
@@ -27,6 +29,7 @@ interface CreateOptions extends ServerOptions {
   readonly owner?: { kind: string; id: string };
   readonly project?: string;
   readonly permission?: string[];
+  readonly inheritOwnerPermissions?: true;
   readonly metadata?: Record<string, string>;
   readonly cidr?: string[];
   readonly ttl?: number;
@@ -43,6 +46,7 @@ export function addKeys(program: Command, terminal: Terminal): void {
   addKeysUpdate(keys, terminal);
   addKeysRotate(keys, terminal);
   addKeysRevoke(keys, terminal);
+  addKeysRevokeAll(keys, terminal);
 }
 
 function addCreate(keys: Command, terminal: Terminal): void {
@@ -54,6 +58,7 @@ function addCreate(keys: Command, terminal: Terminal): void {
     .option('--owner <kind:id>', 'whose it is, such as user:42', parseOwner)
     .option('--project <project>', 'the one project that it is bound to');
   addKeyFields(command)
+    .addOption(inherits().conflicts('permission'))
     .addOption(
       new Option('--ttl <duration>', 'live this long, such as 30d').argParser(parseSpan).conflicts('expires'),
     )
@@ -69,6 +74,7 @@ function addCreate(keys: Command, terminal: Terminal): void {
           ...(options.owner === undefined ? {} : { owner: options.owner }),
           project: options.project ?? '',
           permissions: options.permission ?? [],
+          inheritOwnerPermissions: options.inheritOwnerPermissions ?? false,
           metadata: options.metadata ?? {},
           allowedCidrs: options.cidr ?? [],
           expiry: expiryOf(options),

@@ -14,6 +14,7 @@ import {
   KeyspaceService,
   ListKeyspacesResponseSchema,
 } from '../gen/gatehouse/v1/keyspace_service_pb.js';
+import { allPages, LARGEST_PAGE } from './all-pages.ts';
 import { type ServerOptions, withClient } from './connection.ts';
 import { describe, enumText } from './describe.ts';
 import { addKeyspacesApply } from './keyspaces-apply.ts';
@@ -42,9 +43,6 @@ const COLUMNS: readonly Column<Keyspace>[] = [
   },
 ];
 
-/** The most that one call gives. */
-const LARGEST_PAGE = 1000;
-
 export function addKeyspaces(program: Command, terminal: Terminal): void {
   const keyspaces = program
     .command('keyspaces')
@@ -54,16 +52,10 @@ export function addKeyspaces(program: Command, terminal: Terminal): void {
   const list = keyspaces.command('list').description('list all keyspaces that the key may read');
   list.action(async () => {
     const options = list.optsWithGlobals<ServerOptions>();
-    const found = await withClient(terminal, options, KeyspaceService, async (client) => {
-      const all: Keyspace[] = [];
-      let pageToken = '';
-      do {
-        const page = await client.listKeyspaces({ pageSize: LARGEST_PAGE, pageToken });
-        all.push(...page.keyspaces);
-        pageToken = page.nextPageToken;
-      } while (pageToken !== '');
-      return all;
-    });
+    const pages = await withClient(terminal, options, KeyspaceService, (client) =>
+      allPages((pageToken) => client.listKeyspaces({ pageSize: LARGEST_PAGE, pageToken })),
+    );
+    const found = pages.flatMap((page) => page.keyspaces);
     const answer = create(ListKeyspacesResponseSchema, { keyspaces: found });
     printAnswer(terminal, options, ListKeyspacesResponseSchema, answer, () =>
       found.length === 0 ? 'No keyspaces.' : table(COLUMNS, found, terminal.width),

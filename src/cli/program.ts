@@ -6,6 +6,7 @@ import { addServerOptions } from './connection.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 import { addKeys } from './keys.ts';
 import { addKeyspaces } from './keyspaces.ts';
+import { addOwners } from './owners.ts';
 import { addRootKey } from './root-key.ts';
 import { addServe } from './serve.ts';
 import { addStoreCopy } from './store-copy.ts';
@@ -28,6 +29,7 @@ export function gatehouse(terminal: Terminal): Command {
   addKeys(program, terminal);
   addVerify(program, terminal);
   addKeyspaces(program, terminal);
+  addOwners(program, terminal);
   addStoreCopy(program, terminal);
   return program;
 }

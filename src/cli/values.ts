@@ -7,6 +7,7 @@ import {
   type Timestamp,
   timestampDate,
   timestampFromMs,
+  timestampNow,
 } from '@bufbuild/protobuf/wkt';
 import { InvalidArgumentError } from 'commander';
 import type { OwnerSchema } from '../gen/gatehouse/v1/owner_pb.js';
@@ -54,6 +55,11 @@ export function parseTime(text: string): Timestamp {
     );
   }
   return timestampFromMs(milliseconds);
+}
+
+/** As parseTime, and `now`: this moment by the clock of this machine. */
+export function parseTimeOrNow(text: string): Timestamp {
+  return text === 'now' ? timestampNow() : parseTime(text);
 }
 
 /** ISO 8601 in UTC, to the second. */

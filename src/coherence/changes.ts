@@ -16,11 +16,13 @@ import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
 import { recordName, secretName } from '../storage/cache/memory.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
-import { type Propagation, type Spread, type SpreadRecord, spreadNowhere } from './spread.ts';
+import { isUnconfirmed, type Propagation, type Spread, type SpreadRecord, spreadNowhere } from './spread.ts';
 
 export interface Changed<R> {
   readonly record: R;
   readonly propagation: Propagation;
+  /** Why not all replicas are known to have it; only where that was allowed. */
+  readonly unconfirmed?: unknown;
 }
 
 /** A new version of a record, or the record itself where there is nothing to change. */
@@ -35,6 +37,8 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
   /** Whether nothing is taken away that was not before, so that nobody need wait for the replicas. */
   readonly takesNothing?: boolean;
+  /** Whether the caller is told of a change that was made although not all replicas confirmed it. */
+  readonly evenUnconfirmed?: boolean;
 }
 
 type Changeable = ChangeableRecord & {
@@ -223,14 +227,14 @@ export class Changes {
       }
       throw revisionMismatch('others kept changing the record; try again');
     });
-    return written && this.#finished(target.kind, written, options.takesNothing ?? false);
+    return written && this.#finished(target.kind, written, options);
   }
 
   /** What follows the write, without keeping the next change of the record waiting. */
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    takesNothing: boolean,
+    { takesNothing = false, evenUnconfirmed = false }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
     if (takesNothing) {
       const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
@@ -241,11 +245,20 @@ export class Changes {
         },
       );
       if (told) await this.#publish({ kind, id: record.id });
-      return { record, propagation: { replicas: 0, acknowledged: 0, effectiveTime: this.#now() } };
+      return { record, propagation: this.#nowhere() };
     }
-    const propagation = await this.#confirm(kind, record);
-    if (record.pending.length > 0) await this.#publish({ kind, id: record.id });
-    return { record, propagation };
+    try {
+      const propagation = await this.#confirm(kind, record);
+      if (record.pending.length > 0) await this.#publish({ kind, id: record.id });
+      return { record, propagation };
+    } catch (error) {
+      if (!evenUnconfirmed || !isUnconfirmed(error)) throw error;
+      return { record, propagation: this.#nowhere(), unconfirmed: error };
+    }
+  }
+
+  #nowhere(): Propagation {
+    return { replicas: 0, acknowledged: 0, effectiveTime: this.#now() };
   }
 
   /**

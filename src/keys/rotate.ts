@@ -1,7 +1,6 @@
 /** Giving a key a new secret. */
 
 import { type Changed, revisionMismatch } from '../coherence/changes.ts';
-import { isUnconfirmed } from '../coherence/spread.ts';
 import { networksWithin } from '../domain/address.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
 import { denied, Failure } from '../domain/failure.ts';
@@ -70,19 +69,13 @@ export async function rotateKey(
   const usage = (await parts.store.readUsage([id])).get(id);
   const request = await once?.claim(id);
   const minted = await mintSecret(parts, keyspace, before);
-  let written: RotatedKey;
-  try {
-    written = await writeRotation(parts, origin, target, options, { ...minted, request });
-  } catch (error) {
-    if (!isUnconfirmed(error)) throw error;
-    await undo(parts, origin, before, minted.generation).catch(() => undefined);
-    throw unreachable(error);
-  }
+  const written = await writeRotation(parts, origin, target, options, { ...minted, request });
   if (written.token === undefined) return written;
   try {
+    if (written.unconfirmed !== undefined) throw unreachable(written.unconfirmed);
     await checkAgain(parts, origin, before, written.record);
   } catch (error) {
-    await undo(parts, origin, before, minted.generation);
+    await undo(parts, origin, before, written.record);
     throw error;
   }
   return { ...written, usage };
@@ -149,6 +142,7 @@ async function writeRotation(
       action: 'key.rotate',
       actor: actorOf(origin),
       changedFields: () => ['secret', 'previous_secret'],
+      evenUnconfirmed: true,
       ...optional('expectedRevision', expectedRevision),
     });
     if (rotated === undefined) throw gone(before.id);
@@ -237,25 +231,36 @@ async function checkAgain(parts: Parts, origin: CallOrigin, before: Key, rotated
   if (parent !== undefined && (await isAncestor(parts, rotated.id, parent))) throw rightsChanged();
 }
 
-/** Puts the secrets of before back. Where somebody rotated the key meanwhile, it is as if that one had replaced them. */
-async function undo(parts: Parts, origin: CallOrigin, before: Key, generation: string): Promise<void> {
+/**
+ * Puts the secrets of before back. Where somebody rotated the key meanwhile, it is as if that one had replaced them. Where
+ * the overlap was cut meanwhile, the rotation stands: a secret that was said to be dead, or soon to be, must not come back.
+ */
+async function undo(parts: Parts, origin: CallOrigin, before: Key, rotated: Key): Promise<void> {
   await parts.changes.changeKey(
     before.id,
     (key) => {
-      if (key.previous?.generation === generation) {
+      if (key.previous?.generation === rotated.generation) {
         return { ...key, previous: { ...key.previous, generation: before.generation } };
       }
-      if (key.generation !== generation) return key;
-      const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
+      const { previous, parentKeyId: _, rotationRequest: __, ...rest } = key;
+      const cut = previous?.expireTime !== rotated.previous?.expireTime;
+      if (key.generation !== rotated.generation || cut) return key;
+      // Another one than was replaced: that one came by a rotation which was undone as well, and nobody has it.
+      const generation = previous?.generation ?? before.generation;
       return {
         ...rest,
-        generation: before.generation,
+        generation,
         displayPrefix: before.displayPrefix,
-        ...optional('previous', before.previous),
+        ...optional('previous', generation === before.generation ? before.previous : undefined),
         ...optional('parentKeyId', before.parentKeyId),
         ...optional('rotationRequest', before.rotationRequest),
       };
     },
-    { action: 'key.rotate', actor: actorOf(origin), changedFields: () => ['secret', 'previous_secret'] },
+    {
+      action: 'key.rotate',
+      actor: actorOf(origin),
+      changedFields: () => ['secret', 'previous_secret'],
+      evenUnconfirmed: true,
+    },
   );
 }

@@ -11,6 +11,8 @@ import { runCli } from './run-cli.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
 const KEY = 'ghm_key-of-the-command-tests-0123456789-abcdef';
+const KEY_CREATE = ['keys', 'create', '--keyspace', 'default', '--name', 'x'];
+const OWNER_UPDATE = ['owners', 'update', 'user:42', '--keyspace', 'default'];
 
 test('root-key prints a root key and nothing else, a new one each time', async () => {
   const [one, two] = [await runCli(['root-key']), await runCli(['root-key'])];
@@ -26,6 +28,8 @@ describe('a server that gives no answer', () => {
     ['keys', 'list'],
     ['verify', 'x'],
     ['keyspaces', 'list'],
+    ['owners', 'list'],
+    ['keys', 'revoke-all', '--owner', 'user:42', '--yes'],
   ];
 
   test('is exit code 4 and one line where nobody listens', async () => {
@@ -64,11 +68,43 @@ describe('a command line that is wrong ends with 1 and one line', () => {
     [['keys', 'get'], /missing required argument 'id'/],
     [['keys', 'gte'], /unknown command 'gte'/],
     [['keys', 'list', '--owner', 'user'], /It must be kind:id/],
+    [
+      [...KEY_CREATE, '--inherit-owner-permissions', '--permission', 'a'],
+      /'--inherit-owner-permissions' cannot be used with/,
+    ],
+    [['owners', 'get', 'user', '--keyspace', 'default'], /It must be kind:id, such as user:42/],
+    [['owners', 'get', '--keyspace', 'default'], /missing required argument 'kind:id'/],
+    [['owners', 'get', 'user:42'], /required option '--keyspace <id>' not specified/],
+    [['owners', 'list', '--disabled', '--enabled'], /cannot be used with/],
+    [[...OWNER_UPDATE, '--disable', '--enable'], /cannot be used with/],
+    [[...OWNER_UPDATE, '--not-before', 'yesterday'], /It must be a time such as/],
+    [[...OWNER_UPDATE, '--expected-revision', 'x'], /It must be a whole number/],
+    [[...OWNER_UPDATE], /nothing to change: give at least one field/],
+    [
+      [...OWNER_UPDATE, '--no-permissions', '--remove-permission-bound'],
+      /'--no-permissions' cannot be used with option '--remove-permission-bound'/,
+    ],
+    [[...OWNER_UPDATE, '--no-permissions', '--permission-bound', 'a'], /cannot be used with/],
+    [
+      [...OWNER_UPDATE, '--remove-permission-bound', '--permission-bound', 'a'],
+      /'--remove-permission-bound' cannot be used with option '--permission-bound <permission>'/,
+    ],
+    [['keys', 'revoke-all'], /whose keys\? give --owner kind:id, or --all for anyone/],
+    [
+      ['keys', 'revoke-all', '--keyspace', 'default', '--dry-run'],
+      /whose keys\? give --owner kind:id, or --all/,
+    ],
+    [['keys', 'revoke-all', '--owner', '', '--dry-run'], /It must be kind:id/],
+    [['keys', 'revoke-all', '--owner', 'user:42', '--all', '--yes'], /cannot be used with/],
+    [['keys', 'revoke-all', '--all', '--keyspace', '', '--yes'], /--keyspace is empty/],
+    [['keys', 'revoke-all', '--owner', 'user:42'], /with --dry-run first and give its count/],
+    [['keys', 'revoke-all', '--all', '--expected-count', '-1'], /It must be a whole number/],
     [['keys', 'list', '--timeout', '10'], /It must be a duration such as/],
     [['keys', 'list', '--server', 'ftp://x', '--key', KEY], /an address must be host:port/],
     [['keys', 'list', '--key-file', '/no/such/file'], /\/no\/such\/file: there is no such file/],
     [['keys', 'list', '--key', KEY, '--ca', '/no/such/file'], /\/no\/such\/file: there is no such file/],
     [['keys', 'list', '--key', KEY, '--key-file', 'x'], /both given/],
+    [['keys', 'get', `--${KEY}`], /unknown option '…'/],
     [['\u001b[31mred'], /unknown command '\\u001b\[31mred'/],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -88,6 +124,7 @@ test('help names every command and the exit codes', async () => {
     'keys',
     'verify',
     'keyspaces',
+    'owners',
     'store',
     'Exit codes:',
     'GATEHOUSE_SERVER',

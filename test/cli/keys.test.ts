@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
-import { type RunOptions, runCli } from './run-cli.ts';
+import { jsonAgainst, type RunOptions, runAgainst, runCli } from './run-cli.ts';
 
 let gatehouse: Gatehouse;
 
@@ -11,18 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => gatehouse?.remove());
 
-const cli = (args: string[], options: RunOptions = {}) =>
-  runCli(args, {
-    ...options,
-    env: { GATEHOUSE_SERVER: gatehouse.grpc, GATEHOUSE_KEY: gatehouse.rootKey, ...options.env },
-  });
-
-/** Runs a command with --json that must go well. */
-async function json(args: string[]) {
-  const { code, stdout, stderr } = await cli([...args, '--json']);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return JSON.parse(stdout);
-}
+const cli = (args: string[], options: RunOptions = {}) => runAgainst(gatehouse, args, options);
+const json = (args: string[]) => jsonAgainst(gatehouse, args);
 
 const createKey = (name: string, ...more: string[]) =>
   json(['keys', 'create', '--keyspace', 'default', '--name', name, ...more]);

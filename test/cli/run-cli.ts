@@ -2,6 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import type { Gatehouse } from '../support/gatehouse.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
 
@@ -41,4 +43,23 @@ export function runCli(
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, ...printed }));
   });
+}
+
+/** As runCli, against this service and with its root key unless `env` says otherwise. */
+export function runAgainst(
+  { grpc, rootKey }: Pick<Gatehouse, 'grpc' | 'rootKey'>,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  return runCli(args, {
+    ...options,
+    env: { GATEHOUSE_SERVER: grpc, GATEHOUSE_KEY: rootKey, ...options.env },
+  });
+}
+
+/** As runAgainst, with --json: what a command printed that must go well. */
+export async function jsonAgainst(gatehouse: Gatehouse, args: readonly string[]) {
+  const { code, stdout, stderr } = await runAgainst(gatehouse, [...args, '--json']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
 }

@@ -111,6 +111,27 @@ describe('a management key', () => {
     }
   });
 
+  test('cannot make a management key that holds more into one that holds less', async () => {
+    const clerk = await make('gatehouse', {
+      permissions: ['keys:update@gatehouse', 'keys:read@gatehouse'],
+      allowedCidrs: ['127.0.0.0/8'],
+      ttl: '600s',
+    });
+    const held = { permissions: ['keys:read@gatehouse'], allowedCidrs: ['127.0.0.1'], ttl: '60s' };
+    const soon = { expireTime: new Date(Date.now() + 30_000).toISOString() };
+    for (const [path, more, fields] of [
+      ['permissions', { permissions: ['*'] }, { permissions: [] }],
+      ['allowedCidrs', { allowedCidrs: [] }, { allowedCidrs: ['127.0.0.1'] }],
+      ['expireTime', { ttl: '6000s' }, soon],
+    ] as const) {
+      const { id } = await make('gatehouse', { ...held, ...more });
+      const update = { key: { id, ...fields }, updateMask: path };
+      const { status, body } = await call(clerk.secret, 'KeyService/UpdateKey', update);
+      expect([status, body.code], path).toEqual([403, 'permission_denied']);
+      expect((await root('KeyService/GetKey', { id })).body.key.revision).toBe('1');
+    }
+  });
+
   test('cannot take away or widen its own addresses, nor change those of another that is as narrow', async () => {
     const narrow = {
       permissions: ['keys:update@gatehouse', 'keys:read@gatehouse'],

@@ -308,4 +308,16 @@ describe('turning in a secret', () => {
     expect(body.liveDescendantsSize).toBe(0);
     expect(await statusOf(child.secret)).toBe('VERIFY_STATUS_REVOKED');
   });
+
+  test('works wherever it was found, and ends the family, though its addresses keep it from being used there', async () => {
+    const maker = await make('shop', { owner: OWNER, allowedCidrs: ['127.0.0.1'] });
+    const child = (await call(maker.secret, 'KeyService/CreateKey', { keyspace: 'shop', name: 'child' }))
+      .body;
+    const narrowed = { key: { id: maker.id, allowedCidrs: ['192.0.2.1'] }, updateMask: 'allowedCidrs' };
+    await root('KeyService/UpdateKey', narrowed);
+    const stranger = await make('plain');
+    const { status } = await turnIn(stranger.secret, maker.secret, { includeDescendants: true });
+    expect(status).toBe(200);
+    expect(await statusOf(child.secret)).toBe('VERIFY_STATUS_REVOKED');
+  });
 });

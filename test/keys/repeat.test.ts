@@ -2,10 +2,13 @@
 
 import { describe, expect, test } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
+import type { CallOrigin } from '../../src/domain/caller.ts';
+import { storeUnavailable } from '../../src/domain/failure.ts';
 import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import { type RotatedKey, type RotateOptions, rotateKey } from '../../src/keys/rotate.ts';
+import { updateKey } from '../../src/keys/update.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { type FailingStore, failingStore, type Loss } from '../support/failing-store.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
@@ -236,5 +239,39 @@ describe('a rotation with a request_id', () => {
     expect((await rotateKey(parts, other, key.id, options)).token).toBeDefined();
     // Another RPC has its own as well.
     expect((await createKey(parts, other, 'shop', { ...NOTHING, name: 'x' }, 'r1')).token).toBeDefined();
+  });
+});
+
+describe('a creation with a request_id', () => {
+  test('that finds its key made meanwhile shows it only to a caller that still reaches it', async () => {
+    const { parts } = await rig();
+    const root = await callBy(parts, ROOT_KEY);
+    const owner = { kind: 'user', id: 'alice' };
+    const maker = await createKey(parts, root, 'shop', { ...NOTHING, name: 'maker', owner, project: 'a' });
+    const create = async (by: Parts, origin: CallOrigin) =>
+      createKey(by, origin, 'shop', { ...NOTHING, name: 'once' }, 'r1');
+    const before = await callBy(parts, maker.token ?? '');
+    await updateKey(parts, root, maker.key.id, { project: 'b' }, undefined);
+
+    // Began while the caller was bound to another project, and its process ends just after the key is there.
+    const dead = storeUnavailable(new Error('gone'));
+    const dying = overlaidStore(parts.store, {
+      async insertKey(key, secret) {
+        await parts.store.insertKey(key, secret);
+        throw dead;
+      },
+    });
+    let made = false;
+    const late = overlaidStore(parts.store, {
+      async insertRequest(request) {
+        if (!made) await expect(create(elsewhere(parts, dying), before)).rejects.toBe(dead);
+        made = true;
+        return parts.store.insertRequest(request);
+      },
+    });
+    const after = await callBy(parts, maker.token ?? '');
+    await expect(create(elsewhere(parts, late), after)).rejects.toMatchObject({ reason: 'NOT_FOUND' });
+    expect(made).toBe(true);
+    expect((await create(parts, before)).token).toBeUndefined();
   });
 });

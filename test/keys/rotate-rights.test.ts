@@ -12,7 +12,8 @@ import { type KeyChanges, updateKey } from '../../src/keys/update.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
 
-const DAY = 24 * 3_600_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 const OWNER = { kind: 'user', id: 'alice' };
 const NOTHING = { permissions: [], metadata: {}, allowedCidrs: [] };
 const PLAIN = { overlap: 0, expectedRevision: undefined, requestId: '' };
@@ -136,6 +137,50 @@ test('a rotation that is undone leaves alone what another one did meanwhile, and
   await expect(rotate(await as(caller), key, 0, by)).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
   expect(await verify(next)).toBe('current');
   expect(await verify(key.token)).toBe('previous');
+});
+
+test.each([
+  ['ended', null, 'not-found'],
+  ['cut short', HOUR, 'previous'],
+])(
+  'a rotation that is undone brings no secret back whose overlap was %s meanwhile',
+  async (_what, rest, expected) => {
+    const { parts, root, make, rotate, update, verify, as } = await rig();
+    const [caller, key] = [await make(), await make()];
+    const end = rest === null ? null : Date.now() + rest;
+    const by = meeting(parts, 'after', async () => {
+      await update(key.id, { previousSecret: end });
+      await revokeKey(parts, root, { id: caller.id }, KEEP);
+    });
+    const undone = rotate(await as(caller), key, DAY, by);
+    await expect(undone).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
+    expect(await verify(key.token)).toBe(expected);
+    expect((await parts.store.getKey(key.id))?.previous?.expireTime).toBe(end ?? undefined);
+  },
+);
+
+test('of two rotations, one upon the other, both of which are undone, the secret before them is left', async () => {
+  const { parts, root, make, rotate, update, verify, as } = await rig();
+  const [first, second, key] = [await make(), await make(), await make()];
+  const firstUndone = Promise.withResolvers<void>();
+  let upper: Promise<unknown> | undefined;
+  const lower = meeting(parts, 'after', async () => {
+    const written = Promise.withResolvers<void>();
+    const by = meeting(parts, 'after', async () => {
+      written.resolve();
+      await firstUndone.promise;
+      await update(second.id, { disabled: true });
+    });
+    upper = rotate(await as(second), key, DAY, by);
+    await written.promise;
+    await revokeKey(parts, root, { id: first.id }, KEEP);
+  });
+  const refused = { reason: 'CREDENTIALS_INVALID' };
+  await expect(rotate(await as(first), key, DAY, lower)).rejects.toMatchObject(refused);
+  firstUndone.resolve();
+  await expect(upper).rejects.toMatchObject(refused);
+  expect(await verify(key.token)).toBe('current');
+  expect((await parts.store.getKey(key.id))?.previous).toBeUndefined();
 });
 
 test('a key may rotate itself, with an overlap and without, and goes on with its new secret', async () => {
@@ -280,6 +325,43 @@ describe('revoking a key with its descendants', () => {
       const filter = { keyspaces: ['shop'], states: ['active' as const] };
       expect(await parts.store.countKeys(filter, parts.now())).toMatchObject({ active: 0 });
     }
+  });
+
+  test('misses none that hides while it is looked for, under a parent whose children are known already', async () => {
+    const { parts, root, make, rotate, as, parentOf } = await rig();
+    const maker = await make();
+    const child = await make({}, await as(maker));
+    const grandchild = await make({}, await as(child));
+    const caller = await as(maker);
+    const undo = Promise.withResolvers<void>();
+    let hiding: Promise<unknown> | undefined;
+    let undone = false;
+    const looking = overlaidStore(parts.store, {
+      async listChildren(parent, after, limit) {
+        const children = await parts.store.listChildren(parent, after, limit);
+        if (hiding === undefined) {
+          // Let in before the revocation: undone for it, but only when nobody looks there any more.
+          const written = Promise.withResolvers<void>();
+          const by = meeting(parts, 'after', async () => {
+            written.resolve();
+            await undo.promise;
+          });
+          hiding = rotate(caller, grandchild, 0, by);
+          hiding.catch(() => undefined);
+          await written.promise;
+          expect(await parentOf(grandchild)).toBe(maker.id);
+        } else if (parent === child.id && !undone) {
+          undone = true;
+          undo.resolve();
+          await expect(hiding).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
+        }
+        return children;
+      },
+    });
+    const { descendants } = await revokeKey({ ...parts, store: looking }, root, { id: maker.id }, FAMILY);
+    expect(await parentOf(grandchild)).toBe(child.id);
+    expect((await parts.store.getKey(grandchild.id))?.revokeTime).toBeDefined();
+    expect(descendants.size).toBe(0);
   });
 
   test('comes to an end in a circle of keys, which a crash may leave, and takes each of them once', async () => {
