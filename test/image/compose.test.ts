@@ -44,11 +44,10 @@ describe('Gatehouse', () => {
       one.name === 'ENV' ? [one.variables] : [],
     );
     const given = environment({ GATEHOUSE_ROOT_KEY: ROOT_KEY });
-    for (const name of Object.keys(given)) expect(name).toMatch(/^GATEHOUSE_|^MONGODB_URI$/);
+    for (const name of Object.keys(given)) expect(name).toMatch(/^GATEHOUSE_|^MONGODB_URI$|^REDIS_URL$/);
     const settings = readSettings(Object.assign({}, ...own, given));
     expect(settings.rootKey).toBe(ROOT_KEY);
     expect(settings.host).toBe('0.0.0.0');
-    expect(given).not.toHaveProperty('REDIS_URL');
   });
 
   test('is not started without a root key, and the message says how to get one', () => {
@@ -93,13 +92,22 @@ test('MongoDB is the replica set that Gatehouse is told of, initiated by its hea
   expect(mongodb.healthcheck?.test.at(-1)).toContain(
     `rs.initiate({ _id: '${set}', members: [{ _id: 0, host: '${host}' }] })`,
   );
-  expect(gatehouse.depends_on).toEqual({ mongodb: { condition: 'service_healthy' } });
 });
 
-test('Redis starts only when it is asked for, and forgets nothing for want of memory', () => {
-  expect(redis.profiles).toEqual(['redis']);
+test('Redis is where Gatehouse is told, and forgets nothing for want of memory', () => {
+  expect(environment({ GATEHOUSE_ROOT_KEY: ROOT_KEY }).REDIS_URL).toBe('redis://redis:6379');
+  expect(redis.networks).toEqual(['stores']);
   expect(redis.command?.join(' ')).toContain('--maxmemory-policy noeviction');
   expect(redis).not.toHaveProperty('volumes');
+});
+
+test('Gatehouse is started when both are healthy', () => {
+  for (const { profiles, healthcheck } of [mongodb, redis]) {
+    expect(profiles).toBeUndefined();
+    expect(healthcheck?.test.length).toBeGreaterThan(1);
+  }
+  const healthy = { condition: 'service_healthy' };
+  expect(gatehouse.depends_on).toEqual({ mongodb: healthy, redis: healthy });
 });
 
 test('images are pinned to an exact version', () => {
