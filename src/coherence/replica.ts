@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { randomText } from '../domain/token.ts';
 import type { Lease, RecordName } from '../storage/cache/shared.ts';
 import type { AnnounceReply, LogEntry, RedisLink, SyncReply } from '../storage/redis/link.ts';
-import { CLOCKS, type Clocks, LEASE_MS, LeaseTerm, type Moment } from './lease.ts';
+import { CLOCKS, type Clocks, LEASE_MS, LeaseTerm } from './lease.ts';
 import { type Propagation, type Spread, type SpreadRecord, unconfirmed } from './spread.ts';
 
 const SYNC_MS = 50;
@@ -37,7 +37,10 @@ export interface ReplicaCounts {
 }
 
 export interface ReplicaParts {
-  readonly link: Pick<RedisLink, 'ready' | 'sync' | 'announce' | 'members' | 'remove' | 'leave' | 'onHint'>;
+  readonly link: Pick<
+    RedisLink,
+    'ready' | 'settleMs' | 'sync' | 'announce' | 'members' | 'remove' | 'leave' | 'onHint'
+  >;
   readonly memory: Memory;
   readonly clocks?: Clocks;
   /** Told of each entry of the log, and of each time that some may have been missed. */
@@ -61,7 +64,7 @@ export class Replica implements Lease, Spread {
   readonly #term: LeaseTerm;
   #epoch = '';
   /** When this replica learnt of the epoch. */
-  #epochSince: Moment = { monotonic: Number.NaN, wall: Number.NaN };
+  #epochSince = Number.NaN;
   /** Number of the last entry of the log that memory knows of. */
   #applied = 0;
   #syncs = 0;
@@ -174,8 +177,10 @@ export class Replica implements Lease, Spread {
       }
     };
     mark(members);
-    // Replicas of the epoch before may hold leases and stand in no list: they lose them within LEASE.
-    const known = epoch === this.#epoch && replied - this.#epochSince.monotonic >= LEASE_MS;
+    // Replicas of the epoch before may hold leases and stand in no list: they lose them within LEASE of its end.
+    const { settleMs } = this.#parts.link;
+    const known = epoch === this.#epoch && replied - this.#epochSince >= settleMs + LEASE_MS;
+    if (!known && settleMs > 0) throw unconfirmed(new Error('Redis has a new master'));
     while (!known || missing.size > 0) {
       const passed = this.#clocks.monotonic() - replied;
       if (passed >= LEASE_MS) break;
@@ -223,7 +228,9 @@ export class Replica implements Lease, Spread {
     this.#apply(reply);
     // What was applied is acknowledged by the next sync, for which changes wait.
     if (this.#applied !== applied || reply.last !== this.#applied) this.#again = true;
-    if (this.#applied === reply.last) this.#term.grant(sent);
+    // Nor may changes go unheard that another master still takes.
+    const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;
+    if (this.#applied === reply.last && settled) this.#term.grant(sent);
   }
 
   #apply({ epoch, last, entries }: SyncReply): void {
@@ -231,7 +238,7 @@ export class Replica implements Lease, Spread {
     if (epoch !== this.#epoch) {
       if (this.#epoch !== '') this.counts.lapses.epoch++;
       this.#epoch = epoch;
-      this.#epochSince = this.#term.now();
+      this.#epochSince = this.#clocks.monotonic();
       this.#applied = last;
       memory.clear();
       onMissed?.();

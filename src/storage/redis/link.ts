@@ -11,6 +11,10 @@ const RETRY_MS = 500;
 /** A listener hears nothing for hours, so only a question shows that its connection is dead. */
 const LISTENER_CHECK_MS = 2000;
 const OLDEST_VERSION = [6, 2];
+/** Seconds: Redis's own default. */
+const DEFAULT_MAX_LAG = 10;
+/** Replicas report once a second, and are counted as often. */
+const SETTLE_MARGIN_MS = 2000;
 
 /** One change of one record, in the order in which they were announced. */
 export interface LogEntry {
@@ -71,8 +75,9 @@ export class RedisLink {
   readonly #hints: string;
   readonly #prefix: string;
   readonly #checkListener: NodeJS.Timeout;
-  /** The connection that was found to be fit, undefined while there is none. */
+  /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
+  #settleMs = 0;
   #unfit: RedisUnusable | undefined;
 
   /**
@@ -135,6 +140,14 @@ export class RedisLink {
   /** Why this Redis may not be used at all, where that was found. */
   get unfit(): RedisUnusable | undefined {
     return this.#unfit;
+  }
+
+  /**
+   * Milliseconds from the beginning of an epoch for which another master may still go on in the one before: a master that
+   * was cut off from its replicas does so until it misses them (`min-replicas-max-lag`). 0 for a server without replicas.
+   */
+  get settleMs(): number {
+    return this.#settleMs;
   }
 
   /** Calls back when a change was announced; some are lost. */
@@ -242,8 +255,28 @@ export class RedisLink {
       );
     }
     // While another master is being chosen this passes by itself.
-    if (field('role') !== 'master')
+    if (field('role') !== 'master') {
       throw new Error('REDIS_URL leads to a replica of Redis, not to its master');
+    }
+    const replicas = Number(field('connected_slaves')) > 0;
+    const needed = await this.#setting('min-replicas-to-write');
+    if (replicas && needed === 0) {
+      throw new RedisUnusable(
+        'REDIS_URL is a Redis with replicas that takes writes without them, so that two masters could be taken for one; set min-replicas-to-write to 1 or more',
+      );
+    }
+    const lag = (await this.#setting('min-replicas-max-lag')) ?? DEFAULT_MAX_LAG;
+    this.#settleMs = replicas || (needed ?? 0) > 0 ? 1000 * lag + SETTLE_MARGIN_MS : 0;
+  }
+
+  /** A setting of the server; undefined where it may not be asked for, as with some that are rented. */
+  async #setting(name: string): Promise<number | undefined> {
+    try {
+      const [, value] = (await this.#commands.config('GET', name)) as [string?, string?];
+      return value === undefined ? undefined : Number(value);
+    } catch {
+      return undefined;
+    }
   }
 }
 
