@@ -65,6 +65,7 @@ export class CachedKeyStore implements KeyStore {
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
   /** Reads that went to the store because there was no lease. */
   unleased = 0;
+  #closed = false;
 
   readonly #inner: KeyStore;
   readonly #lease: Lease;
@@ -123,7 +124,7 @@ export class CachedKeyStore implements KeyStore {
     name: RecordName,
     load: () => Promise<Value | undefined>,
   ): Promise<Value | undefined> {
-    if (!this.#lease.held) {
+    if (!this.#lease.held || this.#closed) {
       this.unleased++;
       return this.#loads.get(name, load) as Promise<Value | undefined>;
     }
@@ -255,8 +256,9 @@ export class CachedKeyStore implements KeyStore {
     }
   }
 
-  /** Empties memory: a closed store must not go on answering from it. */
+  /** A closed store must not go on answering from its copies. */
   async close(): Promise<void> {
+    this.#closed = true;
     try {
       await this.#inner.close();
     } finally {
