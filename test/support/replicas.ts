@@ -2,7 +2,7 @@
 
 import { setTimeout } from 'node:timers/promises';
 import type { Clocks } from '../../src/coherence/lease.ts';
-import { Replica } from '../../src/coherence/replica.ts';
+import { Replica, type ReplicaParts } from '../../src/coherence/replica.ts';
 import { CachedKeyStore } from '../../src/storage/cache/memory.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { RedisLink } from '../../src/storage/redis/link.ts';
@@ -19,12 +19,22 @@ export interface CachedReplica {
 export const SECRET = 'a secret of the store';
 const SIZES = { secrets: 1_000_000, keys: 1_000_000, owners: 1_000_000 };
 
+export interface ReplicaOptions {
+  readonly clocks?: Clocks;
+  /** Puts something between the replica and Redis. */
+  readonly behind?: (link: RedisLink) => ReplicaParts['link'];
+}
+
 /** Resolves when the replica holds a lease. */
-export async function startReplica(url: string, domain: string, clocks?: Clocks): Promise<CachedReplica> {
+export async function startReplica(
+  url: string,
+  domain: string,
+  { clocks, behind = (link) => link }: ReplicaOptions = {},
+): Promise<CachedReplica> {
   const link = new RedisLink(url, domain, () => undefined);
   let cached: CachedKeyStore | undefined;
   const replica = new Replica({
-    link,
+    link: behind(link),
     memory: { drop: (name) => cached?.drop(name), clear: () => cached?.clear() },
     ...(clocks === undefined ? {} : { clocks }),
   });
