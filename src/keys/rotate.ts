@@ -1,5 +1,6 @@
 /** Giving a key a new secret. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { type Changed, revisionMismatch } from '../coherence/changes.ts';
 import { networksWithin } from '../domain/address.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
@@ -73,7 +74,7 @@ export async function rotateKey(
   try {
     await checkAgain(parts, origin, before, written.record);
   } catch (error) {
-    await undo(parts, origin, before, minted.generation);
+    await undo(parts, origin, before, written.record);
     throw error;
   }
   return { ...written, usage };
@@ -226,15 +227,19 @@ async function checkAgain(parts: Parts, origin: CallOrigin, before: Key, rotated
   if (parent !== undefined && (await isAncestor(parts, rotated.id, parent))) throw rightsChanged();
 }
 
-/** Puts the secrets of before back. Where somebody rotated the key meanwhile, it is as if that one had replaced them. */
-async function undo(parts: Parts, origin: CallOrigin, before: Key, generation: string): Promise<void> {
+/**
+ * Puts the secrets of before back. Where somebody rotated the key meanwhile, it is as if that one had replaced them. Where
+ * somebody ended the overlap meanwhile, or cut it short, none comes back: who did that was told that they end.
+ */
+async function undo(parts: Parts, origin: CallOrigin, before: Key, rotated: Key): Promise<void> {
+  const { generation } = rotated;
   await parts.changes.changeKey(
     before.id,
     (key) => {
       if (key.previous?.generation === generation) {
         return { ...key, previous: { ...key.previous, generation: before.generation } };
       }
-      if (key.generation !== generation) return key;
+      if (key.generation !== generation || !isDeepStrictEqual(key.previous, rotated.previous)) return key;
       const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
       return {
         ...rest,

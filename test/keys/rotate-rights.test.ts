@@ -138,6 +138,29 @@ test('a rotation that is undone leaves alone what another one did meanwhile, and
   expect(await verify(key.token)).toBe('previous');
 });
 
+test.each([
+  ['ended', null, 'not-found'],
+  ['cut short', 60_000, 'previous'],
+])(
+  'a rotation that is undone brings back no secret whose overlap was %s meanwhile',
+  async (_how, rest, status) => {
+    const { parts, root, make, rotate, update, verify, as } = await rig();
+    const [caller, key] = [await make(), await make()];
+    const { token: replaced = '' } = await rotate(root, key, DAY);
+    const end = rest === null ? null : Date.now() + rest;
+    const by = meeting(parts, 'after', async () => {
+      await update(key.id, { previousSecret: end });
+      await revokeKey(parts, root, { id: caller.id }, KEEP);
+    });
+    await expect(rotate(await as(caller), key, DAY, by)).rejects.toMatchObject({
+      reason: 'CREDENTIALS_INVALID',
+    });
+    expect(await verify(replaced)).toBe(status);
+    expect(await verify(key.token)).toBe('not-found');
+    expect((await parts.store.getKey(key.id))?.previous?.expireTime).toBe(end ?? undefined);
+  },
+);
+
 test('a key may rotate itself, with an overlap and without, and goes on with its new secret', async () => {
   const { make, rotate, verify, as, parentOf } = await rig();
   const key = await make({ permissions: ['a'], allowedCidrs: [], expiry: { kind: 'ttl', ttl: DAY } });
