@@ -3,8 +3,11 @@ import { findTools } from './scripts/setup-tests.js';
 
 const tools = findTools();
 
-/** What runs the service, or its operations, over a store: this runs over each store. */
-const OVER_A_STORE = ['acceptance', 'cli', 'keys', 'products', 'verification'];
+/**
+ * What runs the service, or its operations, over a store: this runs over each store. The command line is not among it: it
+ * knows the ports alone, and where it is about stores it has both by itself.
+ */
+const OVER_A_STORE = ['acceptance', 'keys', 'products', 'verification'];
 /** Of those, what says nothing about MongoDB, or has a server of its own in either run. */
 const EMBEDDED_ONLY = [
   // The embedded store's file, or more at once than the tests' server does.
@@ -13,10 +16,7 @@ const EMBEDDED_ONLY = [
   'acceptance/{both-ports,stop}',
   // There is no store in it, or none that answers.
   'acceptance/settings',
-  'cli/{command,keyspace-file,text,values}',
-  // It has both stores by itself.
-  'cli/store-copy*',
-  'keys/{page-token,revoke-keys-100000,scan-bound}',
+  'keys/{page-token,revoke-keys-100000,revoke-keys-mongodb,scan-bound}',
   'verification/{argon2,usage}',
 ];
 

@@ -37,9 +37,14 @@ export async function judgedAgain(
     (key.generation === rotated || secretAge(key, before.generation, now) !== undefined) &&
     judge(key, demands, now).status === 'valid';
   if (!alive || own === undefined || keyspace === undefined) {
-    throw new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid any more');
+    throw notValidAnyMore();
   }
   return { caller: { key, keyspace: own, generation: before.generation }, keyspace };
+}
+
+/** The refusal where the caller would not be let in any more. */
+export function notValidAnyMore(): Failure {
+  return new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'the calling key is not valid any more');
 }
 
 /** The refusal where the caller may still call, but not do again what it did. */

@@ -1,11 +1,11 @@
 /** Keys as they are shown: their own records, revoked where their generation has ended. */
 
 import { setImmediate } from 'node:timers/promises';
-import { type Key, keyState } from '../domain/key.ts';
+import { type Key, keyState, type Owner } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
 import { ownerId } from '../domain/owner.ts';
 import { inItsGeneration } from '../domain/standing.ts';
-import type { KeyFilter, KeyPosition, KeyStore, ListedKey } from '../storage/key-store.ts';
+import type { KeyCounts, KeyFilter, KeyPosition, KeyStore, ListedKey } from '../storage/key-store.ts';
 
 /** Keys that one call goes through in search of those that pass, and how many at one time. */
 const MAX_SCANNED = 10_000;
@@ -85,6 +85,44 @@ export async function listShown(
     // The embedded store works on this thread: others have their turn between two chunks.
     await setImmediate();
   }
+}
+
+/** Keys that pass the filter as they are shown, gone through one by one: the store counts by records alone. */
+export async function countOneByOne(view: View, filter: KeyFilter, now: number): Promise<number> {
+  let count = 0;
+  let after: KeyPosition | undefined;
+  do {
+    const { keys, next } = await listShown(view, filter, { limit: CHUNK, after, now });
+    count += keys.length;
+    after = next;
+  } while (after !== undefined);
+  return count;
+}
+
+/**
+ * How many keys pass the filter without regard to its states, and how many of them are active. As they are shown where the
+ * filter names an owner; over several owners as their records say, which may lag behind a revocation of many.
+ */
+export async function countShown(
+  view: View,
+  store: Pick<KeyStore, 'countKeys'>,
+  { states: _, ...filter }: KeyFilter,
+  now: number,
+): Promise<Pick<KeyCounts, 'total' | 'active'>> {
+  const counts = await store.countKeys(filter, now);
+  if (filter.owner === undefined || (await isMarked(view, filter, filter.owner))) return counts;
+  return { total: counts.total, active: await countOneByOne(view, { ...filter, states: ['active'] }, now) };
+}
+
+/** Whether the records of all of an owner's keys that are dead say so themselves. */
+async function isMarked(
+  { directory, readOwners }: View,
+  { keyspaces = directory.ids() }: KeyFilter,
+  owner: Owner,
+): Promise<boolean> {
+  if (keyspaces.some((id) => directory.get(id)?.unmarked === true)) return false;
+  const owners = await readOwners(keyspaces.map((id) => ownerId(id, owner)));
+  return [...owners.values()].every(({ unmarked }) => unmarked === undefined);
 }
 
 /** What to ask the store, which judges states by records alone: unmarked ones that are revoked pass as something else there. */

@@ -4,7 +4,7 @@ import { type Caller, outOfReach, type Reach, reach } from '../domain/caller.ts'
 import { type Key, sameOwner, secretUsageId, type Usage } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
 import type { KeyCounts, KeyFilter, KeyPosition, ListedKey } from '../storage/key-store.ts';
-import { asShown, listShown, viewOf } from './listed.ts';
+import { asShown, countShown, listShown, viewOf } from './listed.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
 import { type Parts, reachKey, reachKeyspace } from './parts.ts';
 
@@ -100,7 +100,7 @@ export async function listKeys(parts: Parts, caller: Caller, question: ListQuest
   const { keys, next } = await listShown(view, filter, { limit: question.pageSize, after, now });
   const previous = keys.flatMap(({ key }) => previousUsageId(key) ?? []);
   const previousUsage = await parts.store.readUsage(previous);
-  const totals = question.withTotals ? await parts.store.countKeys(filter, now) : undefined;
+  const totals = question.withTotals ? await countShown(view, parts.store, filter, now) : undefined;
   return {
     keys: keys.map((listed) => withPrevious(listed, previousUsage)),
     next,

@@ -4,7 +4,7 @@ import { type Changed, revisionMismatch } from '../coherence/changes.ts';
 import { networksWithin } from '../domain/address.ts';
 import { actorOf, type Caller, type CallOrigin, holdsMore, outlives, type Reach } from '../domain/caller.ts';
 import { denied, Failure } from '../domain/failure.ts';
-import { isExpired, type Key, type Usage } from '../domain/key.ts';
+import { isExpired, type Key, secretAge, type Usage } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
@@ -14,7 +14,7 @@ import { mintToken } from '../domain/token.ts';
 import { ownerRecordOf } from '../verification/standing.ts';
 import { newGeneration } from './create.ts';
 import { isAncestor } from './family.ts';
-import { judgedAgain, rightsChanged } from './judged-again.ts';
+import { judgedAgain, notValidAnyMore, rightsChanged } from './judged-again.ts';
 import { gone, type Parts, type ReachedKey, reachKey } from './parts.ts';
 import { repeatable } from './repeat.ts';
 
@@ -125,6 +125,7 @@ async function writeRotation(
     // Of two rotations at once one wins: the other's caller would be handed a secret that is dead, or soon will be.
     if (key.generation !== before.generation) throw revisionMismatch('another rotation of the key was first');
     const now = parts.now();
+    checkShown(origin.caller, key, now);
     checkRotation(origin.caller, within, keyspace, standing(key, keyspace, owner), now);
     const { previous: _, parentKeyId: __, rotationRequest: ___, ...rest } = key;
     const overlapEnd = Math.min(now + overlap, key.expireTime ?? Number.POSITIVE_INFINITY);
@@ -160,6 +161,16 @@ async function doneMeanwhile({ store }: Parts, request: RequestRecord): Promise<
   const key = await store.getKey(request.keyId);
   const noted = await store.readRequest(request.id);
   return key !== undefined && wasDone(noted ?? request, key) ? key : undefined;
+}
+
+/**
+ * Who rotates its own key must still open it at the moment of the write: a secret that was replaced, or whose overlap was
+ * ended, since the caller was let in would else come back as the new one. Later that cannot be told any more, since the
+ * rotation itself replaces what the caller showed.
+ */
+function checkShown(caller: Caller, key: Key, now: number): void {
+  if (key.id !== caller.key.id || secretAge(key, caller.generation, now) !== undefined) return;
+  throw notValidAnyMore();
 }
 
 /** Whether the caller may be given a secret of the key, and the key can still work. @throws Failure. */

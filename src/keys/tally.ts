@@ -4,8 +4,8 @@ import type { Key, KeyState, Owner } from '../domain/key.ts';
 import type { KeyspaceDirectory } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { ownerId } from '../domain/owner.ts';
-import type { KeyFilter, KeyPosition, KeyStore } from '../storage/key-store.ts';
-import { listShown, mayBeUnmarked, type View, viewOf } from './listed.ts';
+import type { KeyFilter, KeyStore } from '../storage/key-store.ts';
+import { countOneByOne, listShown, mayBeUnmarked, type View, viewOf } from './listed.ts';
 
 /** All keys of an owner, or of anyone, in these keyspaces. */
 export interface Scope {
@@ -27,7 +27,6 @@ export interface Tally {
 }
 
 const SAMPLE = 20;
-const CHUNK = 1000;
 const NOT_REVOKED: readonly KeyState[] = ['active', 'disabled', 'expired'];
 
 /** The generations as they are before those of the scope are ended. */
@@ -55,7 +54,7 @@ export async function tallyOf(snapshot: Snapshot, { keyspaces, owner }: Scope, n
   const live = { ...filter, states: NOT_REVOKED };
   const [{ keys }, count] = await Promise.all([
     listShown(snapshot, live, { limit: SAMPLE, after: undefined, now }),
-    snapshot.marked ? counted(snapshot, filter, now) : walked(snapshot, live, now),
+    snapshot.marked ? counted(snapshot, filter, now) : countOneByOne(snapshot, live, now),
   ]);
   return { count, sample: keys.map(({ key }) => key) };
 }
@@ -63,16 +62,4 @@ export async function tallyOf(snapshot: Snapshot, { keyspaces, owner }: Scope, n
 async function counted({ store }: Snapshot, filter: KeyFilter, now: number): Promise<number> {
   const { total, revoked } = await store.countKeys(filter, now);
   return total - revoked;
-}
-
-/** One by one: the store counts by records alone. */
-async function walked(view: View, filter: KeyFilter, now: number): Promise<number> {
-  let count = 0;
-  let after: KeyPosition | undefined;
-  do {
-    const { keys, next } = await listShown(view, filter, { limit: CHUNK, after, now });
-    count += keys.length;
-    after = next;
-  } while (after !== undefined);
-  return count;
 }

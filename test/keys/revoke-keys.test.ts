@@ -105,6 +105,30 @@ async function listed(parts: Parts, states?: readonly KeyState[], pageSize = 100
   return met;
 }
 
+describe('totals of one owner', () => {
+  const totals = async (parts: Parts, owner?: typeof ALICE, keyspace = 'shop') => {
+    const { caller } = await callBy(parts, ROOT_KEY);
+    const filter = { ...(owner && { owner }), states: ['active' as const] };
+    return (await listKeys(parts, caller, { keyspace, filter, pageSize: 1, pageToken: '', withTotals: true }))
+      .totals;
+  };
+
+  test.each([
+    ['the owner', ALICE],
+    ['everyone', undefined],
+  ])('count no key that a revocation of %s killed, though no record says so yet', async (_whose, owner) => {
+    const { parts, root, make } = await rig();
+    for (const who of [ALICE, ALICE, BOB, null]) await make(who);
+    await make(ALICE, 'plain');
+    const question = { keyspace: 'shop', owner, reason: '', dryRun: false, expectedCount: undefined };
+    await revokeKeys(dying(parts), root, question);
+    await make(ALICE);
+    expect(await totals(parts, ALICE)).toMatchObject({ total: 3, active: 1 });
+    expect(await totals(parts, ALICE, '')).toMatchObject({ total: 4, active: 2 });
+    expect(await totals(parts, BOB)).toMatchObject({ total: 1, active: owner === undefined ? 0 : 1 });
+  });
+});
+
 describe('revoking the keys of an owner', () => {
   test('takes all of them in the keyspace and no other, by one write of the owner’s record', async () => {
     const { parts, clock, make, revoke, status } = await rig();

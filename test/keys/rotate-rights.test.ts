@@ -194,6 +194,41 @@ test('a key may rotate itself, with an overlap and without, and goes on with its
   expect(await parentOf(key)).toBeUndefined();
 });
 
+describe.each(['before it looks at the key', 'just before its write'])(
+  'a rotation by the key itself, with a secret that dies %s,',
+  (when) => {
+    const atWrite = when === 'just before its write';
+
+    test('as another rotation replaces it, gives no secret: the one that replaced it stays', async () => {
+      const { parts, root, make, rotate, verify, as } = await rig();
+      const key = await make();
+      const leaked = await as(key);
+      let next = '';
+      const replace = async () => (next = (await rotate(root, key)).token ?? '');
+      if (!atWrite) await replace();
+      const call = rotate(leaked, key, DAY, atWrite ? meeting(parts, 'before', replace) : parts);
+      await expect(call).rejects.toMatchObject({
+        reason: atWrite ? 'REVISION_MISMATCH' : 'CREDENTIALS_INVALID',
+      });
+      expect(await verify(next)).toBe('current');
+      expect((await parts.store.getKey(key.id))?.previous).toBeUndefined();
+    });
+
+    test('as its overlap is ended, gives no secret', async () => {
+      const { parts, root, make, rotate, update, verify, as } = await rig();
+      const key = await make();
+      const leaked = await as(key);
+      const { token: next = '' } = await rotate(root, key, DAY);
+      const end = () => update(key.id, { previousSecret: null });
+      if (!atWrite) await end();
+      const call = rotate(leaked, key, DAY, atWrite ? meeting(parts, 'before', end) : parts);
+      await expect(call).rejects.toMatchObject({ reason: 'CREDENTIALS_INVALID' });
+      expect(await verify(next)).toBe('current');
+      expect((await parts.store.getKey(key.id))?.previous).toBeUndefined();
+    });
+  },
+);
+
 describe('who rotated a key by self-service', () => {
   test('is its parent from then on; a management key is not', async () => {
     const { root, make, rotate, as, parentOf } = await rig();
