@@ -1,0 +1,110 @@
+/** What a Verify costs the servers behind it, counted there, and how long a revocation takes over three replicas. */
+
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { figures } from '../faults/processes.ts';
+import { type Command, type MongoProxy, startProxy } from '../faults/proxy.ts';
+import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { MONGOD, type MongoServer, startMongo } from '../support/mongodb.ts';
+import { REDIS, type RedisServer, startRedis } from '../support/redis.ts';
+
+const REPLICAS = 3;
+const VERIFIES = 1000;
+const REVOCATIONS = 100;
+
+/** What a Verify reads where nothing is in memory. What looks for unfinished work looks for no id. */
+function isReadOfRecord({ find, filter }: Command): boolean {
+  return ['secrets', 'keys', 'owners'].includes(String(find)) && Object.hasOwn(filter as object, '_id');
+}
+
+describe.skipIf(REDIS === '' || MONGOD === '')('three replicas over one MongoDB and one Redis', () => {
+  let redis: RedisServer;
+  let mongo: MongoServer;
+  let proxy: MongoProxy;
+  let replicas: readonly Gatehouse[];
+  /** Commands that reached MongoDB. */
+  const commands: Command[] = [];
+
+  beforeAll(async () => {
+    [redis, mongo] = await Promise.all([startRedis(), startMongo()]);
+    proxy = await startProxy(mongo);
+    proxy.hold((command) => {
+      commands.push(command);
+      return false;
+    });
+    const uri = `${proxy.uri(`cost-${randomUUID()}`)}&timeoutMS=5000`;
+    const start = () =>
+      startGatehouse({
+        folder: mkdtempSync(join(tmpdir(), 'gatehouse-test-')),
+        env: { MONGODB_URI: uri, REDIS_URL: redis.url(), GATEHOUSE_LOG_LEVEL: 'warn' },
+      });
+    const first = await start();
+    replicas = [first, ...(await Promise.all(Array.from({ length: REPLICAS - 1 }, start)))];
+  });
+  afterAll(async () => {
+    for (const one of replicas ?? []) await one.remove();
+    await proxy?.close();
+    await mongo?.remove();
+    await redis?.remove();
+  });
+
+  const call = (replica: Gatehouse | undefined, method: string, body: object) => {
+    if (replica === undefined) throw new Error('there are three');
+    return callJson(replica, method, body, { key: replica.rootKey });
+  };
+  const make = async () =>
+    (await call(replicas[0], 'KeyService/CreateKey', { keyspace: 'default', name: 'a' })).body;
+
+  /** How often Redis was asked for a record. What follows the log asks for none. */
+  async function asked(): Promise<number> {
+    const stats = String(await redis.command('INFO', 'commandstats'));
+    return Number(/cmdstat_get:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+  }
+
+  test('a cached Verify asks neither Redis nor MongoDB, and writes nothing', async () => {
+    const { secret } = await make();
+    for (const replica of replicas) await call(replica, 'AuthService/Verify', { token: secret });
+    const [before, begun] = [await asked(), performance.now()];
+    commands.length = 0;
+    for (let done = 0; done < VERIFIES; done++) {
+      const { body } = await call(replicas[done % REPLICAS], 'AuthService/Verify', { token: secret });
+      expect(body.valid).toBe(true);
+    }
+    expect(await asked()).toBe(before);
+    expect(commands.filter(isReadOfRecord)).toEqual([]);
+    // Twice a second each replica records what it has counted, in two commands at most.
+    const seconds = (performance.now() - begun) / 1000;
+    const writes = commands.filter((command) => 'update' in command || 'insert' in command);
+    expect(writes.filter((command) => command.update !== 'usage')).toEqual([]);
+    expect(writes.length).toBeLessThanOrEqual(REPLICAS * 4 * (seconds + 1));
+    expect(commands.filter(({ find }) => find === 'keyspaces').length).toBeLessThanOrEqual(
+      2 * REPLICAS * (seconds + 1),
+    );
+  });
+
+  test('a revocation is confirmed by all three, and none of them accepts the key afterwards', async () => {
+    const times: number[] = [];
+    for (let done = 0; done < REVOCATIONS; done++) {
+      const { key, secret } = await make();
+      for (const replica of replicas) {
+        expect((await call(replica, 'AuthService/Verify', { token: secret })).body.valid).toBe(true);
+      }
+      const begun = performance.now();
+      const { body } = await call(replicas[done % REPLICAS], 'KeyService/RevokeKey', { id: key.id });
+      times.push(performance.now() - begun);
+      expect(body.propagation).toMatchObject({ replicas: REPLICAS, acknowledged: REPLICAS });
+      for (const replica of replicas) {
+        const { status } = (await call(replica, 'AuthService/Verify', { token: secret })).body;
+        expect(status).toBe('VERIFY_STATUS_REVOKED');
+      }
+    }
+    times.sort((one, other) => one - other);
+    figures('revocation over three replicas, ms', {
+      p50: times[REVOCATIONS / 2],
+      p99: times[REVOCATIONS - 2],
+    });
+  });
+});
