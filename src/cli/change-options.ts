@@ -1,7 +1,7 @@
 /** Options that commands share which change something, whatever it is. */
 
 import { type Command, Option } from 'commander';
-import { parseCount } from './values.ts';
+import { parseCount, parseGiven } from './values.ts';
 
 /** The revision that a change is made to, or not at all; `expectedRevision` among the options, as calls take it. */
 export function expectedRevision(): Option {
@@ -16,7 +16,7 @@ export function requestId(): Option {
   return new Option(
     '--request-id <id>',
     'makes it safe to repeat for 24 hours: with the same id it is done once, and its secret is not shown again',
-  );
+  ).argParser(parseGiven);
 }
 
 /** `enable` and `disable` among the options. */

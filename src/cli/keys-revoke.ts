@@ -55,9 +55,15 @@ async function targetOf(
   if (secretStdin && id !== undefined && id !== '-')
     throw new BadUsage('give the id of the key or --secret-stdin, not both');
   const fromStdin = secretStdin === true || id === '-';
-  if (id !== undefined && !fromStdin) return { case: 'id', value: id };
+  if (id !== undefined && !fromStdin) {
+    // A whole key as an argument was seen by enough; it need not be sent, too.
+    if (!id.startsWith('key_'))
+      throw new BadUsage('the id of a key begins with "key_"; a whole key is turned in with --secret-stdin');
+    return { case: 'id', value: id };
+  }
   if (!fromStdin) throw new BadUsage('no key to revoke: give its id, or --secret-stdin');
   const value = await readKeyFromStdin(terminal, 'gatehouse keys revoke --secret-stdin < key.txt');
+  if (value.trim() === '') throw new BadUsage('no key on stdin: it was empty');
   return { case: 'secret', value };
 }
 

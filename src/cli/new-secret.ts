@@ -12,7 +12,10 @@ export function withSecret(answer: {
 }): string {
   const lines = [details(keyRows(answer.key)), ''];
   if (answer.replayed) {
-    lines.push('This request id was used before. Nothing was done now, and the secret is not shown again.');
+    lines.push(
+      'This request id was used before. Nothing was done now, and the secret is not shown again.',
+      'If it got lost, rotate the key, under another request id.',
+    );
   } else {
     lines.push('The secret, shown once; nobody can show it again:', details([[answer.secret, '']]));
   }

@@ -30,6 +30,9 @@ interface UpdateOptions extends ServerOptions {
 
 type OwnerChange = Omit<MessageInitShape<typeof OwnerRecordSchema>, '$typeName'>;
 
+/** Whatever time was given. */
+const ALL_REVOKED = 'Every key that the owner had by now is revoked.';
+
 export function addOwnersUpdate(owners: Command, terminal: Terminal): void {
   const command = owners
     .command('update')
@@ -70,9 +73,10 @@ export function addOwnersUpdate(owners: Command, terminal: Terminal): void {
           ...optional('expectedRevision', options.expectedRevision),
         }),
       );
-      printAnswer(terminal, options, UpdateOwnerResponseSchema, answer, () =>
-        details(ownerRows(answer.owner)),
-      );
+      printAnswer(terminal, options, UpdateOwnerResponseSchema, answer, () => {
+        const rows = details(ownerRows(answer.owner));
+        return options.notBefore === undefined ? rows : `${rows}\n\n${ALL_REVOKED}`;
+      });
     });
 }
 

@@ -14,6 +14,7 @@ import type { OwnerSchema } from '../gen/gatehouse/v1/owner_pb.js';
 
 const UNITS = { w: 604_800_000, d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 const SPAN = /^(?:\d{1,9}(?:ms|[wdhms]))+$/;
+const A_TIME = 'a time such as 2027-01-01T00:00:00Z, or a date such as 2027-01-01';
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2}))?$/i;
 
 /** Milliseconds of `30d`, `12h`, `1h30m`, `500ms`. */
@@ -50,16 +51,19 @@ export function parseTime(text: string): Timestamp {
   // Date takes the 30th of February for the 2nd of March.
   const exists = date !== '' && new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date);
   if (!exists || Number.isNaN(milliseconds)) {
-    throw new InvalidArgumentError(
-      'It must be a time such as 2027-01-01T00:00:00Z, or a date such as 2027-01-01.',
-    );
+    throw new InvalidArgumentError(`It must be ${A_TIME}.`);
   }
   return timestampFromMs(milliseconds);
 }
 
 /** As parseTime, and `now`: this moment by the clock of this machine. */
 export function parseTimeOrNow(text: string): Timestamp {
-  return text === 'now' ? timestampNow() : parseTime(text);
+  if (text === 'now') return timestampNow();
+  try {
+    return parseTime(text);
+  } catch {
+    throw new InvalidArgumentError(`It must be now, or ${A_TIME}.`);
+  }
 }
 
 /** ISO 8601 in UTC, to the second. */
@@ -88,6 +92,12 @@ export function collectPair(text: string, before: Record<string, string> = {}): 
 /** Collects an option that may be given several times. */
 export function collect(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
+}
+
+/** Text that is not left empty, as by a script's variable that is not set: the call would take that for no value. */
+export function parseGiven(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
 }
 
 /** A whole number of 0 or more. */

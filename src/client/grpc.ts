@@ -120,7 +120,7 @@ function unaryCall<I extends DescMessage, O extends DescMessage>(
 function bearer(token: string | undefined): Record<string, string> {
   if (token === undefined) return {};
   // grpc-js would refuse it as well, but with the token in its message.
-  if (!/^[!-~]+$/.test(token)) throw new TypeError('the token has characters that no header can carry');
+  if (!/^[!-~]+$/.test(token)) throw new TypeError('the calling key has characters that no header can carry');
   return { authorization: `Bearer ${token}` };
 }
 

@@ -43,7 +43,7 @@ export async function getOwner(
   keyspaceId: string,
   owner: Owner,
 ): Promise<OwnerRecord> {
-  const what = `owner "${ownerText(owner)}"`;
+  const what = `a record of owner "${ownerText(owner)}" in keyspace "${keyspaceId}"`;
   const keyspace = (await parts.verifier.directory(true)).get(keyspaceId);
   if (keyspace === undefined || !mayRead(caller, keyspace)) {
     throw outOfReach(caller, readingPermission(caller), what);

@@ -15,6 +15,8 @@ export interface CallNotes {
   verdicts?: readonly Verdict[] | undefined;
   /** How many things a call over several was about. */
   count?: number | undefined;
+  /** It only showed what it would do. */
+  dryRun?: true | undefined;
 }
 
 export interface Call {

@@ -127,6 +127,7 @@ export class Exchange {
       keyId: this.#notes.keyId,
       keyspace: this.#notes.keyspace,
       count: this.#notes.count,
+      dryRun: this.#notes.dryRun,
       judgesTokens: this.policy.judgesTokens,
       verdicts: this.#notes.verdicts ?? [],
       errorId: outcome?.errorId,

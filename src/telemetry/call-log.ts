@@ -35,6 +35,8 @@ export interface CallRecord {
   readonly keyspace: string | undefined;
   /** How many things a call over several was about. */
   readonly count: number | undefined;
+  /** It only showed what it would do. */
+  readonly dryRun: true | undefined;
   /** It asked about tokens, so GATEHOUSE_LOG_VERIFY says which lines it gets. */
   readonly judgesTokens: boolean;
   readonly verdicts: readonly Verdict[];
@@ -87,6 +89,7 @@ function fieldsOf(record: CallRecord): object {
     key_id: record.keyId,
     keyspace: record.keyspace,
     count: record.count,
+    dry_run: record.dryRun,
     err: record.error,
   };
 }

@@ -90,6 +90,23 @@ describe('over JSON', () => {
     for (const key of done.sample)
       expect(key).toMatchObject({ state: 'KEY_STATE_REVOKED', revokeReason: 'left' });
   });
+
+  test('the log tells a dry run from what revoked', async () => {
+    // No other test revokes so many.
+    const lines = () =>
+      [...gatehouse.output().stdout.matchAll(/^\{.*\/RevokeKeys".*"count":5\b.*$/gm)].map(([line]) =>
+        JSON.parse(line),
+      );
+    for (let made = 0; made < 5; made++) await make('logged');
+    const target = { owner: { kind: 'user', id: 'logged' } };
+    await json('KeyService/RevokeKeys', { ...target, keyspace: 'default', dryRun: true });
+    await json('KeyService/RevokeKeys', target);
+    await expect.poll(() => lines().length).toBe(2);
+    const [dry, done] = lines();
+    expect(dry).toMatchObject({ code: 'OK', keyspace: 'default', dry_run: true });
+    expect(done).toMatchObject({ code: 'OK' });
+    expect(['keyspace' in done, 'dry_run' in done]).toEqual([false, false]);
+  });
 });
 
 describe('over gRPC', () => {

@@ -77,7 +77,7 @@ describe('a command line that is wrong ends with 1 and one line', () => {
     [['owners', 'get', 'user:42'], /required option '--keyspace <id>' not specified/],
     [['owners', 'list', '--disabled', '--enabled'], /cannot be used with/],
     [[...OWNER_UPDATE, '--disable', '--enable'], /cannot be used with/],
-    [[...OWNER_UPDATE, '--not-before', 'yesterday'], /It must be a time such as/],
+    [[...OWNER_UPDATE, '--not-before', 'yesterday'], /It must be now, or a time such as/],
     [[...OWNER_UPDATE, '--expected-revision', 'x'], /It must be a whole number/],
     [[...OWNER_UPDATE], /nothing to change: give at least one field/],
     [
@@ -89,6 +89,8 @@ describe('a command line that is wrong ends with 1 and one line', () => {
       [...OWNER_UPDATE, '--remove-permission-bound', '--permission-bound', 'a'],
       /'--remove-permission-bound' cannot be used with option '--permission-bound <permission>'/,
     ],
+    [['keys', 'rotate', 'key_1', '--request-id', ''], /It must not be empty/],
+    [[...KEY_CREATE, '--request-id', ''], /It must not be empty/],
     [['keys', 'revoke-all'], /whose keys\? give --owner kind:id, or --all for anyone/],
     [
       ['keys', 'revoke-all', '--keyspace', 'default', '--dry-run'],

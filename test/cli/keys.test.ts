@@ -333,7 +333,9 @@ test('--request-id makes keys create and keys rotate safe to repeat, and says th
     });
     const { code, stdout } = await cli(args);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/\n\nThis request id was used before\. .*not shown again\.\n$/);
+    expect(stdout).toMatch(
+      /\n\nThis request id was used before\. .*not shown again\.\n.* rotate the key, .*\n$/,
+    );
     expect(stdout).not.toContain('shown once');
   }
   const other = await cli([...rotate, '--overlap', '1d']);
@@ -366,6 +368,18 @@ describe('keys revoke', () => {
       1,
       'error: give the id of the key or --secret-stdin, not both\n',
     ]);
+    const empty = await cli(['keys', 'revoke', '--secret-stdin'], { stdin: '\n' });
+    expect([empty.code, empty.stderr]).toEqual([1, 'error: no key on stdin: it was empty\n']);
+  });
+
+  test('of a whole key as an argument is a mistake, and the key goes nowhere', async () => {
+    const { key, secret } = await createKey('in the arguments');
+    const { code, stderr } = await cli(['keys', 'revoke', secret]);
+    expect([code, stderr]).toEqual([
+      1,
+      'error: the id of a key begins with "key_"; a whole key is turned in with --secret-stdin\n',
+    ]);
+    expect((await json(['keys', 'get', key.id])).key.state).toBe('KEY_STATE_ACTIVE');
   });
 
   test('lists what it made and still lives, and with --include-descendants revokes that too', async () => {

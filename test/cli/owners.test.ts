@@ -94,6 +94,13 @@ describe('owners update', () => {
     },
   );
 
+  test('says that --not-before revoked keys, whatever time it names', async () => {
+    const { stdout } = await cli(updateArgs('user:said', '--not-before', '2099-01-01'));
+    expect(stdout).toMatch(/^generation +1$/m);
+    expect(stdout).toMatch(/\n\nEvery key that the owner had by now is revoked\.\n$/);
+    expect((await cli(updateArgs('user:said', '--disable'))).stdout).not.toContain('revoked');
+  });
+
   test('changes what is given and nothing else', async () => {
     const before = await update('user:rest', '--permission-bound', 'a', '--not-before', '2020-01-01');
     const after = await update('user:rest', '--disable');
@@ -135,7 +142,9 @@ describe('owners get', () => {
     await createKey('user:plain');
     const { code, stdout, stderr } = await cli(['owners', 'get', 'user:plain', ...IN_DEFAULT]);
     expect([code, stdout]).toEqual([3, '']);
-    expect(stderr).toBe('error: owner "user:plain" was not found (NOT_FOUND)\n');
+    expect(stderr).toBe(
+      'error: a record of owner "user:plain" in keyspace "default" was not found (NOT_FOUND)\n',
+    );
   });
 
   test('and all else of owners is refused to a key without permission for it', async () => {

@@ -141,7 +141,7 @@ describe('an error', () => {
 test('a token that no header can carry is refused and not repeated', () => {
   for (const token of ['ghm_line\nfeed', 'ghm_ünïcode', '']) {
     const open = () => createGrpcClient(KeyService, '127.0.0.1:1', { token });
-    expect(open).toThrow(new TypeError('the token has characters that no header can carry'));
+    expect(open).toThrow(new TypeError('the calling key has characters that no header can carry'));
   }
 });
 

@@ -35,6 +35,7 @@ const RECORD: CallRecord = {
   keyId: undefined,
   keyspace: undefined,
   count: undefined,
+  dryRun: undefined,
   judgesTokens: true,
   verdicts: [],
   errorId: undefined,

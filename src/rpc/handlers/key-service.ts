@@ -126,7 +126,11 @@ export function keyService(parts: Parts): Partial<ServiceImpl<typeof KeyService>
         dryRun: request.dryRun,
         expectedCount: request.expectedCount,
       });
-      Object.assign(callOf(context).notes, { keyspace: request.keyspace, count });
+      Object.assign(callOf(context).notes, {
+        keyspace: request.keyspace || undefined,
+        count,
+        dryRun: request.dryRun || undefined,
+      });
       const keys = await shownAll(parts, sample);
       return create(RevokeKeysResponseSchema, {
         count,
