@@ -1,5 +1,5 @@
 // `npm run model`: Spin explores the model of docs/revocation.md, first as it is, then with each guard taken out, where it must find a
-// violation. `-- --large` explores larger bounds (a few minutes, up to 9 GB), `-- --trace wait` tells a found violation step by step.
+// violation. `-- --large` explores larger bounds (minutes, about 3 GB), `-- --trace wait` tells a found violation step by step.
 // The exit code is 0 where every verdict is the expected one.
 
 import { spawnSync } from 'node:child_process';
@@ -33,13 +33,21 @@ export const SMALL = [
 /** @type {Exploration[]} */
 export const LARGE = [
   { name: 'the same change twice, both answer', flags: ['CALLS=2', 'DEATHS=1'], holds: true },
-  { name: 'two changes', flags: ['CALLS=2', 'WRITES=2', 'READERS=1', 'DEATHS=1'], holds: true },
   {
-    name: 'the same change twice, Redis begins anew',
-    flags: ['CALLS=2', 'READERS=1', 'RESTARTS=1', 'DEATHS=1'],
+    name: 'two changes, Redis begins anew',
+    flags: ['CALLS=2', 'WRITES=2', 'READERS=1', 'RESTARTS=1', 'DEATHS=1'],
     holds: true,
   },
-  { name: 'one change, Redis begins anew twice', flags: ['CALLS=1', 'RESTARTS=2'], holds: true },
+  {
+    name: 'one change, Redis begins anew twice',
+    flags: ['CALLS=1', 'RESTARTS=2', 'DEATHS=1'],
+    holds: true,
+  },
+  {
+    name: 'three replicas, two answer',
+    flags: ['CALLS=1', 'REPLICAS=3', 'READERS=2'],
+    holds: true,
+  },
 ];
 
 const ONE = ['CALLS=1'];
