@@ -66,6 +66,7 @@ export function findTools() {
     GATEHOUSE_TEST_CURL: onPath('curl') ?? '',
     GATEHOUSE_TEST_PYTHON: python ? join(VENV_BIN, executable('python')) : '',
     GATEHOUSE_TEST_GO: onPath('go') ?? '',
+    GATEHOUSE_TEST_SPIN: onPath('gcc') && onPath('spin') ? 'spin' : '',
     // Folder of protoc-gen-go and protoc-gen-go-grpc.
     GATEHOUSE_TEST_GO_PLUGINS: GO_PLUGINS.every(isMade) ? BIN : '',
     // Address of a server that is there already: its user gives it.
