@@ -119,7 +119,7 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
     tls: settings.tls,
-    checkReady: readiness(store, log),
+    checkReady: readiness(store, coherence.replica, log),
     metrics,
     log,
   });
@@ -202,8 +202,17 @@ function watchReplica(metrics: Metrics, replica: Replica): void {
   }));
 }
 
-/** What is not ready. Asked without a key, so the store's small write is made once a second, however many ask. */
-function readiness(store: KeyStore, log: Log): () => Promise<readonly string[]> {
+/**
+ * What is not ready. Asked without a key, so the store's small write is made once a second, however many ask.
+ *
+ * A replica with a lease goes on answering for the keys that it knows while the store is away, so it must not be taken out
+ * of service then: all of them would be at once.
+ */
+function readiness(
+  store: KeyStore,
+  replica: Replica | undefined,
+  log: Log,
+): () => Promise<readonly string[]> {
   let asked: { readonly time: number; readonly answer: Promise<readonly string[]> } | undefined;
   const ask = async () => {
     try {
@@ -211,7 +220,7 @@ function readiness(store: KeyStore, log: Log): () => Promise<readonly string[]> 
       return [];
     } catch (err) {
       log.warn({ err }, 'the store is not ready');
-      return ['store'];
+      return replica?.held ? [] : ['store'];
     }
   };
   return () => {
