@@ -57,7 +57,7 @@ function warnings(
       `keys travel in plain text on ${host}; set GATEHOUSE_TLS_CERT and GATEHOUSE_TLS_KEY, or keep it behind TLS.`,
     );
   }
-  if (mongodbUri !== undefined && redisUrl === undefined) {
+  if (mongodbUri !== undefined && (redisUrl ?? 'none') === 'none') {
     found.push('no record is cached, since other processes may write to the database: each Verify reads it.');
   }
   if (roots.settingRevoked)

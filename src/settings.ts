@@ -23,7 +23,7 @@ export interface Settings {
   readonly data: string;
   /** The database that is the system of record; it may hold a password. */
   readonly mongodbUri: string | undefined;
-  /** The Redis that all replicas share; it may hold a password. */
+  /** The Redis that all replicas share; it may hold a password. `none`: they are to share none any more. */
   readonly redisUrl: string | undefined;
   readonly rootKey: string | undefined;
   readonly peppers: readonly Pepper[];
@@ -179,8 +179,10 @@ function mongodbUri(env: Environment): string | undefined {
 
 function redisUrl(env: Environment): string | undefined {
   const value = secretText(env, 'REDIS_URL');
-  if (value !== undefined && !(/^rediss?:\/\/./.test(value) && URL.canParse(value))) {
-    throw new BadSetting('REDIS_URL must be redis://user:password@host:port/database or rediss:// for TLS');
+  if (value !== undefined && value !== 'none' && !(/^rediss?:\/\/./.test(value) && URL.canParse(value))) {
+    throw new BadSetting(
+      'REDIS_URL must be redis://user:password@host:port/database, rediss:// for TLS, or none to share no Redis any more',
+    );
   }
   return value;
 }

@@ -1,12 +1,13 @@
 /** What keeps this process's copies of records true, by what it shares with others: nothing, a store, or a store and a Redis. */
 
+import { setTimeout } from 'node:timers/promises';
 import { CachedKeyStore, type CacheSizes } from '../storage/cache/memory.ts';
 import { ALONE, BLIND } from '../storage/cache/shared.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import { RedisLink, RedisUnusable } from '../storage/redis/link.ts';
 import { RedisSlots } from '../storage/redis/slots.ts';
 import type { Log } from '../telemetry/log.ts';
-import { joinDomain, requireNoDomain } from './domain.ts';
+import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
 import { Replica } from './replica.ts';
 import { type Spread, spreadAmongBlind, spreadNowhere } from './spread.ts';
 
@@ -30,7 +31,8 @@ export async function startCoherence(
   log: Log,
 ): Promise<Coherence> {
   const now = Date.now;
-  if (settings.redisUrl !== undefined) return withRedis(store, settings.redisUrl, sizes, log);
+  if (settings.redisUrl === 'none') await leaveDomain(store);
+  else if (settings.redisUrl !== undefined) return withRedis(store, settings.redisUrl, sizes, log);
   await requireNoDomain(store);
   const stop = async () => {};
   if (settings.mongodbUri === undefined) {
@@ -46,31 +48,65 @@ export async function startCoherence(
 }
 
 async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: Log): Promise<Coherence> {
-  const domain = await joinDomain(store);
+  const onError = onceEach(log);
+  const domain = await joinDomain(store, (domain) => isCarried(url, domain, onError));
   const { macKey } = await store.readRegistry();
-  const link = new RedisLink(url, domain, onceEach(log));
+  const link = new RedisLink(url, domain, onError);
   const slots = new RedisSlots(link, macKey, Date.now);
   const replica: Replica = new Replica({
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
+    isOurs: () => watch.isOurs(true),
   });
   const cached = new CachedKeyStore(store, { sizes, lease: replica, shared: slots });
+  const watch: DomainWatch = new DomainWatch({
+    store,
+    domain,
+    isFollowing: () => replica.held,
+    onLost() {
+      log.error(
+        'other replicas over this store share another Redis, or none; restart this one with their REDIS_URL',
+      );
+      replica.forgo();
+    },
+  });
   const stop = async () => {
+    await watch.stop();
     await replica.stop();
     await link.close();
   };
   replica.start();
-  const end = performance.now() + START_MS;
-  while (!replica.held && performance.now() < end) {
-    if (link.unfit !== undefined) {
-      await stop();
-      throw link.unfit;
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
+  await reachedWithin(START_MS, link, () => replica.held).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   if (!replica.held)
     log.warn('Redis cannot be reached: each Verify reads the store, and changes cannot be confirmed');
   return { cached, spread: replica, replica, stop };
+}
+
+/** Whether the Redis carries a domain; undefined: it does not answer. @throws RedisUnusable. */
+async function isCarried(
+  url: string,
+  domain: string,
+  onError: (error: unknown) => void,
+): Promise<boolean | undefined> {
+  const link = new RedisLink(url, domain, onError);
+  try {
+    await reachedWithin(START_MS, link, () => link.ready);
+    return await link.carriesDomain().catch(() => undefined);
+  } finally {
+    await link.close();
+  }
+}
+
+/** Waits until something holds, for so long at most. @throws RedisUnusable as soon as that is known. */
+async function reachedWithin(ms: number, link: RedisLink, holds: () => boolean): Promise<void> {
+  const end = performance.now() + ms;
+  while (!holds() && performance.now() < end) {
+    if (link.unfit !== undefined) throw link.unfit;
+    await setTimeout(LOOK_MS);
+  }
 }
 
 /** Errors come with each try to connect; a line for each kind, until another one comes, says as much. */

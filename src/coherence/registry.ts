@@ -8,13 +8,17 @@ import type { KeyStore } from '../storage/key-store.ts';
  *   change; what it throws ends the change.
  */
 export async function changeRegistry(
-  store: KeyStore,
-  edit: (registry: Registry) => Partial<Omit<Registry, 'revision'>> | undefined,
+  store: Pick<KeyStore, 'readRegistry' | 'replaceRegistry'>,
+  edit: (
+    registry: Registry,
+  ) => { [Field in Exclude<keyof Registry, 'revision'>]?: Registry[Field] | undefined } | undefined,
 ): Promise<void> {
   for (;;) {
     const registry = await store.readRegistry();
     const fields = edit(registry);
     if (fields === undefined) return;
-    if (await store.replaceRegistry({ ...registry, ...fields, revision: registry.revision + 1 })) return;
+    const next = { ...registry, ...fields, revision: registry.revision + 1 };
+    // What is undefined is taken away: no store keeps it.
+    if (await store.replaceRegistry(next as Registry)) return;
   }
 }

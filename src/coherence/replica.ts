@@ -46,6 +46,8 @@ export interface ReplicaParts {
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
+  /** Whether this replica's Redis is still that of the others. Asked before a lease is taken anew. @throws where it cannot be told. */
+  readonly isOurs?: () => Promise<boolean>;
 }
 
 export class Replica implements Lease, Spread {
@@ -68,6 +70,8 @@ export class Replica implements Lease, Spread {
   /** Number of the last entry of the log that memory knows of. */
   #applied = 0;
   #syncs = 0;
+  /** Whether there ever was a lease. */
+  #granted = false;
   #syncing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -108,13 +112,18 @@ export class Replica implements Lease, Spread {
     this.#sync();
   }
 
-  /** Gives up the lease, and tells the others that nobody need wait for this one. */
-  async stop(): Promise<void> {
+  /** Gives up the lease for good, and follows no log any more. */
+  forgo(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
-    await this.#syncing;
     this.#term.end();
     this.#parts.memory.clear();
+  }
+
+  /** Gives up the lease, and tells the others that nobody need wait for this one. */
+  async stop(): Promise<void> {
+    this.forgo();
+    await this.#syncing;
     if (this.#parts.link.ready) await this.#parts.link.leave(this.#id).catch(() => undefined);
   }
 
@@ -224,13 +233,19 @@ export class Replica implements Lease, Spread {
     const standing = { id: this.#id, epoch, applied, syncs: ++this.#syncs };
     const reply = await this.#parts.link.sync(standing, randomText('base62', 16));
     if (this.#stopped) return;
-    if (this.#term.lostFor > 0 && epoch !== '') this.counts.lapses.late++;
+    const { lostFor } = this.#term;
+    if (lostFor > 0 && this.#granted) this.counts.lapses.late++;
     this.#apply(reply);
     // What was applied is acknowledged by the next sync, for which changes wait.
     if (this.#applied !== applied || reply.last !== this.#applied) this.#again = true;
     // Nor may changes go unheard that another master still takes.
     const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;
-    if (this.#applied === reply.last && settled) this.#term.grant(sent);
+    if (this.#applied !== reply.last || !settled) return;
+    // Who was away for so long may have been given up.
+    const { isOurs } = this.#parts;
+    if (this.#granted && lostFor > LEASE_MS && isOurs !== undefined && !(await isOurs())) return;
+    this.#granted = true;
+    if (!this.#stopped) this.#term.grant(sent);
   }
 
   #apply({ epoch, last, entries }: SyncReply): void {

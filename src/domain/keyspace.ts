@@ -81,10 +81,17 @@ export interface Registry {
    * and nothing of the pepper itself.
    */
   readonly pepperChecks?: Readonly<Record<string, string>>;
-  /** Random: names what its replicas share in Redis. Absent: none was ever started with a Redis. */
+  /** Random: names what its replicas share in Redis. Absent: they share none. */
   readonly domain?: string;
+  /** Random: of a process that asks whether any replica of that domain is alive (see coherence/domain.ts). */
+  readonly domainClaim?: string;
   /** Random: which of the processes that start at once makes the first root key. */
   readonly firstRootClaim?: string;
+}
+
+/** What a registry says in whichever place it is stored. Its domain is about the place: two stores must not share one. */
+export function movedRegistry({ domain: _, domainClaim: __, ...registry }: Registry): Registry {
+  return registry;
 }
 
 type SecretShape = Pick<Keyspace, 'prefix' | 'alphabet' | 'secretLength' | 'hash'>;

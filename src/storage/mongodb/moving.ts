@@ -1,7 +1,7 @@
 /** What a copy reads and writes here. Each kind is read with one cursor, in the order of `_id`. */
 
 import type { AnyBulkWriteOperation, BulkWriteOptions, Collection, Document } from 'mongodb';
-import type { Registry } from '../../domain/keyspace.ts';
+import { movedRegistry, type Registry } from '../../domain/keyspace.ts';
 import { BATCH, type Batch, type Moved, type MovedKind } from '../movable-store.ts';
 import { keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
 import { type Connection, durable } from './connection.ts';
@@ -46,7 +46,7 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
   registry: {
     collection: 'meta',
     filter: { _id: 'registry' },
-    recordOf: ({ record }: MetaDocument) => JSON.parse(record ?? '') as Registry,
+    recordOf: ({ record }: MetaDocument) => movedRegistry(JSON.parse(record ?? '') as Registry),
     documentOf: registryDocument,
   },
   keyspace: {

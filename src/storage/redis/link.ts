@@ -150,6 +150,12 @@ export class RedisLink {
     return this.#settleMs;
   }
 
+  /** Whether this Redis carries the domain. @throws where it cannot be asked. */
+  async carriesDomain(): Promise<boolean> {
+    if (!this.#fit) throw new Error('Redis is not connected');
+    return (await this.#commands.exists(this.#members)) === 1;
+  }
+
   /** Calls back when a change was announced; some are lost. */
   onHint(listener: () => void): void {
     this.#listener.on('message', listener);

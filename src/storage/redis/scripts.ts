@@ -14,7 +14,8 @@ const LOG_PAGE = 1000;
 
 /** The replication id as the server has it now, not as a restored dump has it. */
 const REPLICATION_ID = `
-local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')`;
+local info = redis.call('INFO', 'replication')
+local replid = string.match(info, 'master_replid:(%x+)')`;
 
 /** Begins an epoch where there is none of this server. KEYS: members, log. ARGV[1]: random, for a new one. */
 const EPOCH = `${REPLICATION_ID}
@@ -74,7 +75,8 @@ return 0`;
  */
 const TAKE = `${REPLICATION_ID}
 local nonce = redis.call('HGET', KEYS[1], '#nonce')
-if not nonce or replid .. ':' .. nonce ~= ARGV[1] then return {} end
+-- A replica may lag behind the master whose epoch it has.
+if not nonce or not string.find(info, 'role:master', 1, true) or replid .. ':' .. nonce ~= ARGV[1] then return {} end
 local found = redis.call('GET', KEYS[2])
 if found and string.sub(found, 1, 1) == 'r' then return {found, redis.call('PTTL', KEYS[2])} end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ${TOKEN_MS}) end

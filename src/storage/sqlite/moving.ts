@@ -6,7 +6,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import type { AuditEvent } from '../../domain/event.ts';
-import type { Registry } from '../../domain/keyspace.ts';
+import { movedRegistry, type Registry } from '../../domain/keyspace.ts';
 import type { RequestRecord } from '../../domain/request.ts';
 import type { UnpublishedRecord } from '../key-store.ts';
 import { BATCH, type Batch, type Moved, type MovedKind } from '../movable-store.ts';
@@ -55,7 +55,7 @@ const KEPT: { readonly [Kind in MovedKind]: Kept<Kind> } = {
     read: 'movedRegistry',
     write: 'putRegistry',
     start: { id: 0 },
-    recordOf: ({ record }) => JSON.parse(String(record)) as Registry,
+    recordOf: ({ record }) => movedRegistry(JSON.parse(String(record)) as Registry),
     columnsOf: (registry) => ({ revision: registry.revision, record: JSON.stringify(registry) }),
   },
   keyspace: {

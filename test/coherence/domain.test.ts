@@ -1,0 +1,138 @@
+/** Replicas over one store share one Redis: whoever comes with another one, or with none, is turned away while they live. */
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from '../../src/coherence/domain.ts';
+import { changeRegistry } from '../../src/coherence/registry.ts';
+import { storeUnavailable } from '../../src/domain/failure.ts';
+import type { KeyStore } from '../../src/storage/key-store.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { StoreUnusable } from '../../src/storage/unusable.ts';
+import { overlaidStore } from '../support/overlaid-store.ts';
+
+async function open(): Promise<KeyStore> {
+  const store = await openSqliteStore(':memory:');
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** A Redis that carries what it is told to. */
+function redis(...domains: string[]) {
+  const carried = new Set(domains);
+  return { carried, isCarried: async (domain: string) => carried.has(domain) };
+}
+
+/** A replica of the domain; counts how often it was told that the domain is lost. */
+function live(store: KeyStore, domain: string, isFollowing = () => true) {
+  const lost: string[] = [];
+  const watch = new DomainWatch({ store, domain, isFollowing, onLost: () => lost.push(domain) });
+  onTestFinished(() => watch.stop());
+  return { watch, lost };
+}
+
+describe('the first process with a Redis', () => {
+  test('makes a domain, which those with the same Redis join at once', async () => {
+    const store = await open();
+    const { carried, isCarried } = redis();
+    const domain = await joinDomain(store, isCarried);
+    carried.add(domain);
+    const begun = performance.now();
+    expect(await joinDomain(store, isCarried)).toBe(domain);
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
+  test('of eight at once makes one domain for all', async () => {
+    const store = await open();
+    // It carries whatever the store names, as soon as somebody has made it.
+    const joined = await Promise.all(Array.from({ length: 8 }, () => joinDomain(store, async () => true)));
+    expect(new Set(joined).size).toBe(1);
+  });
+});
+
+describe('a process whose Redis does not carry the domain', () => {
+  test('is turned away while a replica of the domain lives, which keeps it', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    const { lost } = live(store, domain);
+    await expect(joinDomain(store, redis().isCarried)).rejects.toThrow(StoreUnusable);
+    expect((await store.readRegistry()).domain).toBe(domain);
+    expect(lost).toEqual([]);
+  });
+
+  test.each([
+    ['nobody lives there', undefined],
+    ['those who live there have lost their Redis', () => false],
+  ])(
+    'makes a new one where %s, and whoever is left of the old one learns of it',
+    async (_what, isFollowing) => {
+      const store = await open();
+      const domain = await joinDomain(store, redis().isCarried);
+      const left = isFollowing === undefined ? undefined : live(store, domain, isFollowing);
+      const made = await joinDomain(store, redis().isCarried);
+      expect(made).not.toBe(domain);
+      expect((await store.readRegistry()).domain).toBe(made);
+      if (left !== undefined) {
+        expect(await left.watch.isOurs(true)).toBe(false);
+        await expect.poll(() => left.lost).toEqual([domain]);
+      }
+    },
+  );
+
+  test('waits for those who are about to begin anew in a Redis that was emptied', async () => {
+    const store = await open();
+    const { carried, isCarried } = redis();
+    const domain = await joinDomain(store, isCarried);
+    setTimeout(() => carried.add(domain), 300);
+    expect(await joinDomain(store, isCarried)).toBe(domain);
+  });
+
+  test('joins what the store says where its Redis cannot be asked', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    expect(await joinDomain(store, async () => undefined)).toBe(domain);
+  });
+});
+
+describe('a replica that comes back', () => {
+  test('objects to whoever asks for its domain, and is too late where that one has it', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    const { watch } = live(store, domain, () => false);
+    await changeRegistry(store, () => ({ domainClaim: 'somebody' }));
+    expect(await watch.isOurs(true)).toBe(true);
+    expect((await store.readRegistry()).domainClaim).toBeUndefined();
+    await changeRegistry(store, () => ({ domain: 'another' }));
+    expect(await watch.isOurs(true)).toBe(false);
+  });
+
+  test('cannot tell where the store does not answer', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    const away = overlaidStore(store, {
+      readRegistry: () => Promise.reject(storeUnavailable(new Error('away'))),
+    });
+    const { watch, lost } = live(away, domain);
+    await expect(watch.isOurs(true)).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(lost).toEqual([]);
+  });
+});
+
+describe('a process without a Redis', () => {
+  test('is turned away where there is a domain', async () => {
+    const store = await open();
+    await requireNoDomain(store);
+    await joinDomain(store, redis().isCarried);
+    await expect(requireNoDomain(store)).rejects.toThrow('REDIS_URL is not set, but');
+  });
+
+  test('may end the domain where nobody lives there, and not where somebody does', async () => {
+    const store = await open();
+    await leaveDomain(store);
+    const domain = await joinDomain(store, redis().isCarried);
+    const { watch } = live(store, domain);
+    await expect(leaveDomain(store)).rejects.toThrow('is running; stop them all first');
+    await watch.stop();
+    await leaveDomain(store);
+    await requireNoDomain(store);
+    expect(Object.keys(await store.readRegistry())).not.toContain('domainClaim');
+  });
+});
