@@ -57,7 +57,12 @@ describe('a start with settings that cannot be', () => {
     ['a misspelt setting', { GATEHOUSE_HTPP_PORT: '1' }, 'GATEHOUSE_HTPP_PORT'],
     ['a port that names no listener', { GATEHOUSE_PORT: '8080' }, 'GATEHOUSE_PORT'],
     ['a database of another kind', { MONGODB_URI: 'postgres://user:hunter2@localhost' }, 'MONGODB_URI'],
-    ['a cache that this version does not have', { REDIS_URL: 'redis://:hunter2@localhost' }, 'REDIS_URL'],
+    ['a Redis that is none', { REDIS_URL: 'localhost:6379' }, 'REDIS_URL must be redis://'],
+    [
+      'a setting that this version does not have',
+      { GATEHOUSE_METRICS_PORT: '9090' },
+      'GATEHOUSE_METRICS_PORT',
+    ],
     ['more workers than one', { GATEHOUSE_WORKERS: '2' }, 'GATEHOUSE_WORKERS'],
     [
       'a secret file that is not there',
