@@ -57,7 +57,7 @@ describe('a start with settings that cannot be', () => {
     ['a misspelt setting', { GATEHOUSE_HTPP_PORT: '1' }, 'GATEHOUSE_HTPP_PORT'],
     ['a port that names no listener', { GATEHOUSE_PORT: '8080' }, 'GATEHOUSE_PORT'],
     ['a database of another kind', { MONGODB_URI: 'postgres://user:hunter2@localhost' }, 'MONGODB_URI'],
-    ['a Redis that is none', { REDIS_URL: 'localhost:6379' }, 'REDIS_URL must be redis://'],
+    ['a Redis that is none', { REDIS_URL: 'http://:hunter2@localhost' }, 'REDIS_URL must be redis://'],
     [
       'a setting that this version does not have',
       { GATEHOUSE_METRICS_PORT: '9090' },
