@@ -171,9 +171,9 @@ function responseOf(answered: VerifyAnswer): VerifyResponse {
     message: answered.message,
     ...(key === undefined ? {} : { principal: principalOf(key, secretAge) }),
     revision: BigInt(key?.revision ?? 0),
-    // The only process over its store reads every record as it is now.
+    // Without a lease each record is read now, and under one no change of it goes unseen.
     recordAge: durationFromMs(0),
-    cacheableFor: durationFromMs(0),
+    cacheableFor: durationFromMs(answered.reusableFor),
     missingPermissions: [...answered.missingPermissions],
     checks: answered.checks.map((check) => create(CheckSchema, check)),
   });
