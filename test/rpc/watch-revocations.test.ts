@@ -179,6 +179,21 @@ describe('heartbeats', () => {
     expect((await next()).event.case).toBe('heartbeat');
   });
 
+  test('do not come before a change that is known', async () => {
+    const { holding, change, open } = await rig();
+    const caller = holding('*');
+    const { next, now } = open(caller);
+    await next();
+    // It is time for one, and while the caller is judged for it something is taken away.
+    now.caller = async () => {
+      now.caller = async () => caller;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      change('key:late');
+      return caller;
+    };
+    expect(await cases(next, 2)).toEqual(['change', 'heartbeat']);
+  });
+
   test('carry the place behind changes that were not this stream’s to tell', async () => {
     const { holding, change, open } = await rig();
     const caller = holding('tokens:verify@shop');
@@ -301,6 +316,17 @@ describe('a stream that goes on', () => {
     await next();
     now.caller = () => Promise.reject(new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'no'));
     change('key:key_1');
+    await expect(next()).rejects.toMatchObject({ kind: 'unauthenticated' });
+  });
+
+  test('ends so as well where a client reads slowly what was found before', async () => {
+    const { holding, change, open } = await rig();
+    const { next, now } = open(holding('*'));
+    await next();
+    for (const id of ['a', 'b', 'c']) change(`key:${id}`);
+    expect((await next()).event.case).toBe('change');
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    now.caller = () => Promise.reject(new Failure('unauthenticated', 'CREDENTIALS_INVALID', 'no'));
     await expect(next()).rejects.toMatchObject({ kind: 'unauthenticated' });
   });
 
