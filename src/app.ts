@@ -69,7 +69,7 @@ export async function startApp(settings: Settings): Promise<App> {
 
 async function startOver(store: KeyStore, coherence: Coherence, settings: Settings, log: Log): Promise<App> {
   const now = Date.now;
-  const { cached } = coherence;
+  const { cached, feed } = coherence;
   const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
   const changes = new Changes(cached, now, onUnpublished, { record: store, spread: coherence.spread });
   const secrets = new Secrets(settings.peppers);
@@ -82,6 +82,8 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
   await patiently(() => publishPending(store, changes, onUnpublished));
   await patiently(() => ensureKeyspaces(parts));
   await patiently(() => requirePeppers(store, settings.peppers, now()));
+
+  const { macKey } = await patiently(() => store.readRegistry());
 
   const metrics = new Metrics();
   watchMemory(metrics, cached);
@@ -102,7 +104,10 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
   });
   const pipeline = createPipeline({
     routes: (router) => {
-      router.service(AuthService, authService({ verifier, access: settings.verifyAccess }));
+      router.service(
+        AuthService,
+        authService({ verifier, access: settings.verifyAccess, feed, macKey, now }),
+      );
       router.service(KeyService, keyService(parts));
       router.service(KeyspaceService, keyspaceService(parts));
       router.service(OwnerService, ownerService(parts));

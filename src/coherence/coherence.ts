@@ -1,6 +1,7 @@
 /** What keeps this process's copies of records true, by what it shares with others: nothing, a store, or a store and a Redis. */
 
 import { setTimeout } from 'node:timers/promises';
+import { randomText } from '../domain/token.ts';
 import { CachedKeyStore, type CacheSizes } from '../storage/cache/memory.ts';
 import { ALONE, BLIND } from '../storage/cache/shared.ts';
 import type { KeyStore } from '../storage/key-store.ts';
@@ -8,12 +9,15 @@ import { RedisLink, RedisUnusable } from '../storage/redis/link.ts';
 import { RedisSlots } from '../storage/redis/slots.ts';
 import type { Log } from '../telemetry/log.ts';
 import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
+import { ChangeFeed } from './feed.ts';
 import { Replica } from './replica.ts';
-import { type Spread, spreadAmongBlind, spreadNowhere } from './spread.ts';
+import { type Spread, spreadAmongBlind, spreadHere } from './spread.ts';
 
 export interface Coherence {
   readonly cached: CachedKeyStore;
   readonly spread: Spread;
+  /** Absent where changes by other processes are not seen. */
+  readonly feed?: ChangeFeed;
   /** Absent where there is no Redis. */
   readonly replica?: Replica;
   stop(): Promise<void>;
@@ -36,11 +40,11 @@ export async function startCoherence(
   await requireNoDomain(store);
   const stop = async () => {};
   if (settings.mongodbUri === undefined) {
-    return {
-      cached: new CachedKeyStore(store, { sizes, lease: ALONE }),
-      spread: spreadNowhere(1, now),
-      stop,
-    };
+    const feed = new ChangeFeed(() => true);
+    // What was told before a restart is not remembered: this life of the log has a name of its own.
+    feed.restart({ epoch: randomText('base62', 16), number: 0 });
+    const cached = new CachedKeyStore(store, { sizes, lease: ALONE });
+    return { cached, spread: spreadHere(feed, now), feed, stop };
   }
   // Others may write, and what is in memory may be old: nothing is kept.
   const cached = new CachedKeyStore(store, { sizes, lease: BLIND });
@@ -57,7 +61,10 @@ async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: L
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
     isOurs: () => watch.isOurs(true),
+    onEntries: (entries) => feed.append(entries),
+    onMissed: () => feed.restart({ epoch: replica.epoch, number: replica.position }),
   });
+  const feed = new ChangeFeed(() => replica.held);
   const cached = new CachedKeyStore(store, { sizes, lease: replica, shared: slots });
   const watch: DomainWatch = new DomainWatch({
     store,
@@ -82,7 +89,7 @@ async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: L
   });
   if (!replica.held)
     log.warn('Redis cannot be reached: each Verify reads the store, and changes cannot be confirmed');
-  return { cached, spread: replica, replica, stop };
+  return { cached, spread: replica, feed, replica, stop };
 }
 
 /** Whether the Redis carries a domain; undefined: it does not answer. @throws RedisUnusable. */

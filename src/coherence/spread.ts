@@ -3,6 +3,7 @@
 import { Failure } from '../domain/failure.ts';
 import type { RecordName } from '../storage/cache/shared.ts';
 import type { KeyStore } from '../storage/key-store.ts';
+import type { ChangeFeed } from './feed.ts';
 
 /** How far a change has spread when the call returns. */
 export interface Propagation {
@@ -42,6 +43,25 @@ export function spreadNowhere(replicas: number, now: () => number): Spread {
     reachable: true,
     confirm: async () => ({ replicas, acknowledged: replicas, effectiveTime: now() }),
     tell: async () => {},
+  };
+}
+
+/** Where this process alone has records in memory, and some follow its changes. */
+export function spreadHere(feed: ChangeFeed, now: () => number): Spread {
+  const tell = (records: readonly SpreadRecord[]) => {
+    const time = now();
+    feed.append(records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision, time })));
+  };
+  const nowhere = spreadNowhere(1, now);
+  return {
+    reachable: true,
+    async confirm(records) {
+      tell(records);
+      return nowhere.confirm(records);
+    },
+    async tell(records) {
+      tell(records);
+    },
   };
 }
 

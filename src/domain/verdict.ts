@@ -4,8 +4,8 @@
  */
 
 import { isAllowedAddress } from './address.ts';
-import { isExpired, type Owner, ownerText, sameOwner } from './key.ts';
-import type { Keyspace } from './keyspace.ts';
+import { isExpired, type Key, type Owner, ownerText, type SecretAge, sameOwner } from './key.ts';
+import { cachePolicy, type Keyspace } from './keyspace.ts';
 import { RESERVED_KEYSPACE, uncovered } from './permissions.ts';
 import type { StandingKey } from './standing.ts';
 
@@ -143,6 +143,16 @@ export function judge(key: StandingKey, demands: Demands, now: number): Verdict 
     missingPermissions:
       broken.status === 'insufficient-permissions' ? missingPermissions(key, demands.permissions) : [],
   };
+}
+
+/**
+ * Milliseconds from `now` for which whoever was told that a key is valid may go on with that: as long as its keyspace allows,
+ * but not past the end of the key, nor, where the secret was a replaced one, past the end of its overlap.
+ */
+export function reusableFor(key: Key, keyspace: Keyspace, secret: SecretAge, now: number): number {
+  const ends = [key.expireTime, secret === 'previous' ? key.previous?.expireTime : undefined];
+  const rests = ends.flatMap((end) => (end === undefined ? [] : [Math.max(0, end - now)]));
+  return Math.min(cachePolicy(keyspace).clientCacheTtl, ...rests);
 }
 
 /** Every check in the order in which `judge` makes them, with what it found. */

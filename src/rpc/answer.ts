@@ -5,9 +5,14 @@ import type { Writable } from 'node:stream';
 import type { ConnectError } from '@connectrpc/connect';
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import type { Failure } from '../domain/failure.ts';
 import type { Exchange } from './exchange.ts';
 import { isGone, type NodeRequest, type NodeResponse } from './node-http.ts';
 import type { Protocol } from './protocol.ts';
+import { readerTooSlow } from './refusals.ts';
+
+/** Milliseconds that a stream waits for a client that does not read. */
+const STALL_MS = 5000;
 
 /** Flag of the last envelope of gRPC-Web, which holds the trailers. */
 const WEB_TRAILER_FLAG = 0x80;
@@ -57,14 +62,18 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
   await finish(exchange, answer.trailer);
 }
 
-/** Writes a stream's answer as it comes. */
+/**
+ * Writes a stream's answer as it comes, and no further than the client reads.
+ *
+ * @throws Failure `exhausted` where it does not read; then it is cut off.
+ */
 export async function writeStream(exchange: Exchange, answer: UniversalServerResponse): Promise<void> {
   const { response } = exchange;
   // With the first message and not before, because handlers may set headers until then.
   const begun = () => response.headersSent || writeHead(exchange, answer.status, answer.header);
   for await (const chunk of answer.body ?? []) {
     if (!begun()) return;
-    if (!sinkOf(exchange).write(chunk)) await settled(response, 'drain');
+    if (!sinkOf(exchange).write(chunk) && !(await drained(response))) throw cutOff(exchange);
     if (isGone(response)) return;
   }
   if (!begun()) return;
@@ -117,6 +126,25 @@ function discardRest(request: NodeRequest): void {
 // As what both classes are, because TypeScript cannot call the overloads of two at once.
 function sinkOf({ response }: Exchange): Writable {
   return response;
+}
+
+/** @returns whether the client has read on in time, or is gone. */
+async function drained(response: NodeResponse): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), STALL_MS);
+  });
+  const came = await Promise.race([settled(response, 'drain').then(() => true), over]);
+  clearTimeout(timer);
+  return came;
+}
+
+/** Nothing more fits on its way, so an HTTP/2 code has to say why: gRPC's clients take it for RESOURCE_EXHAUSTED. */
+function cutOff(exchange: Exchange): Failure {
+  const failure = readerTooSlow();
+  exchange.fail(failure);
+  if ('stream' in exchange.response) exchange.response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  return failure;
 }
 
 /** Resolves at the event, or when the client is gone. */

@@ -24,6 +24,12 @@ export interface Call {
   readonly requestId: string;
   /** Undefined only where the method lets anyone in. */
   readonly caller: Caller | undefined;
+  /**
+   * The caller as it is now, for a call that lasts.
+   *
+   * @throws Failure as for one that begins now.
+   */
+  readonly judgedAgain: () => Promise<Caller>;
   /** From `x-gatehouse-on-behalf-of`: recorded with a change, as unverified. */
   readonly onBehalfOf?: string;
   /** Address of the TCP peer, IPv4 or IPv6; undefined once the peer is gone. */

@@ -3,7 +3,7 @@
 import { createContextKey } from '@connectrpc/connect';
 import type { Caller } from '../domain/caller.ts';
 import type { CallRecord } from '../telemetry/call-log.ts';
-import type { Call, CallNotes } from './call.ts';
+import { type Call, type CallNotes, credentialsMissing } from './call.ts';
 import { deadlineExceeded, orAborted } from './deadline.ts';
 import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
 import { type NodeRequest, type NodeResponse, peerAddressOf } from './node-http.ts';
@@ -27,6 +27,8 @@ export class Exchange {
   decoded = false;
   caller: Caller | undefined;
   onBehalfOf: string | undefined;
+  /** The caller as it is now. */
+  judgeAgain: () => Promise<Caller> = () => Promise.reject(credentialsMissing());
   readonly #late: (exchange: Exchange, error: unknown) => void;
   readonly #startedAt = performance.now();
   readonly #controller = new AbortController();
@@ -92,6 +94,7 @@ export class Exchange {
     return {
       requestId: this.requestId,
       caller: this.caller,
+      judgedAgain: this.judgeAgain,
       ...(this.onBehalfOf === undefined ? {} : { onBehalfOf: this.onBehalfOf }),
       peerAddress: this.peerAddress,
       signal: this.signal,

@@ -53,12 +53,14 @@ export async function identifyCaller(
   const { policy, signal, peerAddress: clientIp } = exchange;
   if (policy.access === 'public') return;
   const token = credentialOf(exchange.headers);
-  if (token !== undefined) {
-    const options = { clientIp, strong: final && policy.strong, counts: final, signal };
-    exchange.caller = await exchange.orAborted(authenticate(token, options));
-  } else if (policy.access === 'required') {
-    throw credentialsMissing();
+  if (token === undefined) {
+    if (policy.access === 'required') throw credentialsMissing();
+    return;
   }
+  const judge = (strong: boolean, counts: boolean) =>
+    exchange.orAborted(authenticate(token, { clientIp, strong, counts, signal }));
+  exchange.caller = await judge(final && policy.strong, final);
+  exchange.judgeAgain = () => judge(policy.strong, false);
 }
 
 /** Reads a call's one message, for as long as nobody has to wait for it. */

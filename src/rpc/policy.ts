@@ -47,7 +47,7 @@ const PUBLIC_SERVICES = [
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
 ];
-const READS = /^(Get|List|Verify)/;
+const READS = /^(Get|List|Verify|Watch)/;
 
 /** @param verifyAccess `open`: AuthService answers anyone who can reach the port. */
 export function policyOf(method: DescMethod, verifyAccess: 'key' | 'open', offered: boolean): MethodPolicy {

@@ -35,6 +35,12 @@ export function nothingHere(): Failure {
   return new Failure('not-found', 'NOT_FOUND', 'there is nothing at this path');
 }
 
+export function readerTooSlow(): Failure {
+  return new Failure('exhausted', 'READER_TOO_SLOW', 'the client does not read what it asked for', {
+    retryAfterMs: 1000,
+  });
+}
+
 export function stopping(): Failure {
   return new Failure('unavailable', 'STOPPING', 'the server is stopping; call again');
 }

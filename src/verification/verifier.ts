@@ -10,6 +10,7 @@ import {
   explainVerdict,
   isAccepted,
   judge,
+  reusableFor,
   UNMATCHED_MESSAGES,
   type VerifyStatus,
 } from '../domain/verdict.ts';
@@ -39,6 +40,8 @@ export interface VerifyAnswer {
   readonly key: StandingKey | undefined;
   /** Which of the key's secrets it was. */
   readonly secretAge: SecretAge | undefined;
+  /** Milliseconds from the judging on for which the caller may give the answer again. */
+  readonly reusableFor: number;
   /** That of the token's prefix, where the caller may verify in it. */
   readonly keyspace: Keyspace | undefined;
   /** With `explain`: every check in the order in which it was made. */
@@ -102,17 +105,27 @@ export class Verifier {
         missingPermissions: [],
         key: undefined,
         secretAge: undefined,
+        reusableFor: 0,
         keyspace,
         checks,
       };
     }
-    const { key, generation } = found;
+    const { key, keyspace: own, generation } = found;
     const now = this.#now();
     const verdict = judge(key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
     else if (verdict.status === 'valid') this.#count(key, generation, now);
     const age = generation === key.generation ? 'current' : 'previous';
-    return { ...verdict, key, secretAge: age, keyspace, checks };
+    // A refusal may end at any moment, and who asks the system of record wants no older answer.
+    const reusable = verdict.status === 'valid' && !question.strong;
+    return {
+      ...verdict,
+      key,
+      secretAge: age,
+      reusableFor: reusable ? reusableFor(key, own, age, now) : 0,
+      keyspace,
+      checks,
+    };
   }
 
   /** Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */

@@ -204,7 +204,11 @@ describe('what is not there, or not offered', () => {
     ['KeyService/UpdateKey', update({ credits: { remaining: '5' } }, 'credits'), 'credits'],
     ['AuthService/Verify', { token: 'x', cost: 0 }, 'cost'],
     ['AuthService/Verify', { token: 'x', chargeId: 'c' }, 'charge_id'],
-    ['KeyspaceService/CreateKeyspace', keyspace({ clientCacheTtl: '5s' }), 'keyspace.client_cache_ttl'],
+    [
+      'KeyspaceService/CreateKeyspace',
+      keyspace({ onPartition: 'ON_PARTITION_AVAILABLE', partitionBound: '5s' }),
+      'keyspace.on_partition',
+    ],
     [
       'KeyspaceService/CreateKeyspace',
       keyspace({ selfServiceCallers: ['SELF_SERVICE_CALLER_SESSION'] }),

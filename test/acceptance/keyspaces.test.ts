@@ -113,7 +113,7 @@ describe('UpdateKeyspace', () => {
   const get = async (id: string) => (await shop.root('KeyspaceService/GetKeyspace', { id })).body.keyspace;
 
   test.each([
-    ['not offered', { clientCacheTtl: '5s' }],
+    ['not offered', { partitionBound: '5s' }],
     ['not offered, inside one that is', { keyDefaults: { credits: { remaining: '5' } } }],
     ['not offered, as a value', { selfServiceCallers: ['SELF_SERVICE_CALLER_SESSION'] }],
     [
@@ -160,6 +160,57 @@ describe('UpdateKeyspace', () => {
     expect((await get('made-03')).denyBodies).toEqual({});
   });
 
+  test('keeps for how long others may remember, 0 as well, and goes back to the default', async () => {
+    const policy = async () => {
+      const { cacheTtl, negativeTtl, clientCacheTtl } = await get('made-04');
+      return [cacheTtl, negativeTtl, clientCacheTtl];
+    };
+    const update = (fields: object) =>
+      shop.root('KeyspaceService/UpdateKeyspace', {
+        keyspace: { id: 'made-04', ...fields },
+        updateMask: 'cacheTtl,negativeTtl,clientCacheTtl',
+      });
+    expect(await policy()).toEqual([undefined, undefined, undefined]);
+    await update({ cacheTtl: '86400s', negativeTtl: '0s', clientCacheTtl: '1.500s' });
+    expect(await policy()).toEqual(['86400s', '0s', '1.500s']);
+    await update({ cacheTtl: '0s' });
+    expect(await policy()).toEqual(['0s', undefined, undefined]);
+  });
+
+  test('an answer may be reused as soon as the keyspace allows it, and a change then takes so much longer', async () => {
+    const { id, secret } = await shop.make('made-05');
+    const reuse = async () => (await shop.root('AuthService/Verify', { token: secret })).body.cacheableFor;
+    const rename = async (name: string) => {
+      const sent = Date.now();
+      const { body } = await shop.root('KeyService/UpdateKey', { key: { id, name }, updateMask: 'name' });
+      return Date.parse(body.propagation.effectiveTime) - sent;
+    };
+    expect(await reuse()).toBe('0s');
+    expect(await rename('two')).toBeLessThan(900_000);
+    await shop.root('KeyspaceService/UpdateKeyspace', {
+      keyspace: { id: 'made-05', clientCacheTtl: '900s' },
+      updateMask: 'clientCacheTtl',
+    });
+    expect(await reuse()).toBe('900s');
+    expect(await rename('three')).toBeGreaterThanOrEqual(900_000);
+  });
+
+  test.each([
+    ['cacheTtl', '86401s'],
+    ['negativeTtl', '3601s'],
+    ['clientCacheTtl', '3601s'],
+    ['clientCacheTtl', '-1s'],
+  ])('refuses to have others remember for so long: %s %s', async (field, value) => {
+    const answer = await shop.root('KeyspaceService/UpdateKeyspace', {
+      keyspace: { id: 'made-04', [field]: value },
+      updateMask: field,
+    });
+    expect([answer.status, answer.body.code]).toEqual([400, 'invalid_argument']);
+    expect(fieldsOf(answer)).toEqual([
+      `keyspace.${field.replace(/[A-Z]/g, (one) => `_${one.toLowerCase()}`)}`,
+    ]);
+  });
+
   test.each([
     [{ 200: { contentType: 'text/plain', body: '' } }, 'keyspace.deny_bodies'],
     [{ 401: { contentType: 'text', body: '' } }, 'content_type'],
@@ -177,8 +228,8 @@ describe('UpdateKeyspace', () => {
   test('refuses those that the mask names and that are not offered, and changes nothing', async () => {
     const before = await get('made-02');
     const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {
-      keyspace: { id: 'made-02', displayName: 'x', clientCacheTtl: '5s' },
-      updateMask: 'displayName,clientCacheTtl',
+      keyspace: { id: 'made-02', displayName: 'x', partitionBound: '5s' },
+      updateMask: 'displayName,partitionBound',
     });
     expect([status, body.code]).toEqual([501, 'unimplemented']);
     expect(await get('made-02')).toEqual(before);

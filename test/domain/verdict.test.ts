@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { builtInKeyspaces, type Keyspace } from '../../src/domain/keyspace.ts';
 import type { StandingKey } from '../../src/domain/standing.ts';
-import { type Demands, explainVerdict, judge } from '../../src/domain/verdict.ts';
+import { type Demands, explainVerdict, judge, reusableFor } from '../../src/domain/verdict.ts';
 
 const NOW = 1_800_000_000_000;
 
@@ -128,5 +129,27 @@ describe('judge', () => {
         return verdict.status === 'valid' ? failed === undefined : failed?.detail === verdict.message;
       }),
     );
+  });
+});
+
+describe('an answer may be given again', () => {
+  const DAY = 86_400_000;
+  const allowing = (clientCacheTtl?: number): Keyspace => {
+    const [, base] = builtInKeyspaces(0);
+    if (base === undefined) throw new Error('no default keyspace');
+    return { ...base, ...(clientCacheTtl === undefined ? {} : { clientCacheTtl }) };
+  };
+  const rotated = key({ previous: { generation: 'g0', expireTime: NOW + 7 } });
+
+  test.each([
+    ['not at all where the keyspace says nothing', key(), undefined, 'current', 0],
+    ['for as long as the keyspace says', key(), 30_000, 'current', 30_000],
+    ['not past the end of the key', key({ expireTime: NOW + 5 }), 30_000, 'current', 5],
+    ['not after the end of the key', key({ expireTime: NOW - 1 }), 30_000, 'current', 0],
+    ['for no longer where the key lives longer', key({ expireTime: NOW + DAY }), 30_000, 'current', 30_000],
+    ['not past the end of a replaced secret', rotated, 30_000, 'previous', 7],
+    ['without regard to a replaced secret that was not shown', rotated, 30_000, 'current', 30_000],
+  ] as const)('%s', (_what, one, clientCacheTtl, secret, expected) => {
+    expect(reusableFor(one, allowing(clientCacheTtl), secret, NOW)).toBe(expected);
   });
 });

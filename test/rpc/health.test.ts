@@ -1,13 +1,10 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGrpcClient } from '../../src/client/grpc.ts';
 import {
   Health,
-  HealthCheckRequestSchema,
-  HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as Status,
 } from '../../src/gen/grpc/health/v1/health_pb.js';
+import { openStream } from '../support/grpc-stream.ts';
 import { CANARY, GOOD_KEY, type Rig, startRig } from './rig.ts';
 import { call, envelope, send, told, WAYS, type WireAnswer } from './wire.ts';
 
@@ -17,25 +14,9 @@ beforeAll(async () => {
 });
 afterAll(() => rig.drain(1000));
 
-/** Opens a Watch; each status that comes is pushed to `got`. */
-function watch(at: Rig, service: string) {
-  const client = new Client(at.grpcAddress, credentials.createInsecure());
-  const got: Status[] = [];
-  const stream = client.makeServerStreamRequest(
-    '/grpc.health.v1.Health/Watch',
-    (text: string) =>
-      Buffer.from(toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, { service: text }))),
-    (bytes) => fromBinary(HealthCheckResponseSchema, bytes),
-    service,
-  );
-  const ended = new Promise<number>((resolve) => stream.on('status', ({ code }) => resolve(code)));
-  stream.on('error', () => {});
-  stream.on('data', ({ status }) => got.push(status));
-  const until = async (count: number) => {
-    while (got.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
-  return { got, ended, until, close: () => client.close(), cancel: () => stream.cancel() };
-}
+/** Opens a Watch. */
+const watch = (at: Rig, service: string) => openStream(at.grpcAddress, Health.method.watch, { service });
+const statuses = ({ got }: ReturnType<typeof watch>) => got.map(({ status }) => status);
 
 test('Check knows the whole, each service by name, and no other', async () => {
   const health = createGrpcClient(Health, rig.grpcAddress);
@@ -56,9 +37,8 @@ test.each(WAYS)('Check answers in $protocol over $over', async (way) => {
 test('Watch says SERVICE_UNKNOWN for a name that is not known, and stays open', async () => {
   const unknown = watch(rig, 'nope');
   await unknown.until(1);
-  expect(unknown.got).toEqual([Status.SERVICE_UNKNOWN]);
+  expect(statuses(unknown)).toEqual([Status.SERVICE_UNKNOWN]);
   unknown.cancel();
-  unknown.close();
 });
 
 test('a Watch whose client goes away ends, with one line in the log', async () => {
@@ -66,7 +46,6 @@ test('a Watch whose client goes away ends, with one line in the log', async () =
   const one = watch(rig, '');
   await one.until(1);
   one.cancel();
-  one.close();
   while (rig.lines.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
   expect(rig.lines.at(-1)).toMatchObject({ method: 'grpc.health.v1.Health/Watch', code: 'CANCELLED' });
 });
@@ -76,9 +55,8 @@ test('a stop tells watchers NOT_SERVING and ends their streams', async () => {
   const one = watch(stopping, 'gatehouse.v1.KeyService');
   await one.until(1);
   await stopping.drain(5000);
-  expect(one.got).toEqual([Status.SERVING, Status.NOT_SERVING]);
-  expect(await one.ended).toBe(0);
-  one.close();
+  expect(statuses(one)).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  expect(await one.ended).toMatchObject({ code: 0 });
 });
 
 test('streams of anyone are bounded, apart from calls', async () => {
@@ -86,10 +64,10 @@ test('streams of anyone are bounded, apart from calls', async () => {
   const first = watch(tight, '');
   await first.until(1);
   const second = watch(tight, '');
-  expect(await second.ended).toBe(8);
+  expect(await second.ended).toMatchObject({ code: 8 });
   const { told } = await call(tight, { protocol: 'grpc', over: 'h2' }, '/grpc.health.v1.Health/Check', '{}');
   expect(told.code).toBe('ok');
-  for (const one of [first, second]) one.close();
+  first.cancel();
   await tight.drain(1000);
 });
 

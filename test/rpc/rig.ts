@@ -189,8 +189,10 @@ function fakeServices(router: ConnectRouter, calls: Call[], gate: Promise<void>)
       callOf(context).notes.verdicts = requests.map(() => ({ status: 'valid', keyspace: 'acme' }));
       return { results };
     },
-    async *watchRevocations() {
+    async *watchRevocations({ keyspaces }, context) {
+      calls.push(callOf(context));
       yield { resumeToken: 'here' };
+      while (keyspaces.includes('flood')) yield { resumeToken: 'x'.repeat(2000) };
     },
   });
 }

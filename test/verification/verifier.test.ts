@@ -148,6 +148,19 @@ describe('a Verify', () => {
     expect((await parts.store.readUsage([keyId])).get(keyId)?.count).toBe(1);
   });
 
+  test('may be reused as its keyspace says where it is VALID, and not where it was asked of the system of record', async () => {
+    const { verifier, cache, token } = await rig();
+    expect((await ask(verifier, token)).reusableFor).toBe(0);
+    const checked = (await cache.listKeyspaces()).find(({ id }) => id === 'checked');
+    if (checked === undefined) throw new Error('the keyspace is gone');
+    await cache.replaceKeyspace({ ...checked, clientCacheTtl: 9000, revision: checked.revision + 1 });
+    expect((await ask(verifier, token)).reusableFor).toBe(9000);
+    expect((await ask(verifier, token, { strong: true })).reusableFor).toBe(0);
+    const refused = await ask(verifier, token, { demands: { permissions: ['nothing:like:it'] } });
+    expect([refused.status, refused.reusableFor]).toEqual(['insufficient-permissions', 0]);
+    expect((await ask(verifier, `${token}x`)).reusableFor).toBe(0);
+  });
+
   test('explains each check up to the one that failed', async () => {
     const { verifier, token } = await rig();
     const { checks } = await ask(verifier, `${token}x`, { explain: true });

@@ -40,6 +40,7 @@ import { assertValid } from '../validation.ts';
 import { ownerMessage, ownerOf, timeField } from './key-message.ts';
 import { refuseNotOffered } from './not-offered.ts';
 import { statusMessage } from './status-message.ts';
+import { type WatchParts, watchRevocations } from './watch-revocations.ts';
 
 const STATUSES: Readonly<Record<VerifyStatus, StatusMessage>> = {
   missing: StatusMessage.MISSING,
@@ -57,7 +58,7 @@ const STATUSES: Readonly<Record<VerifyStatus, StatusMessage>> = {
   valid: StatusMessage.VALID,
 };
 
-export interface AuthParts {
+export interface AuthParts extends WatchParts {
   readonly verifier: Verifier;
   /** `open`: anyone who can reach the port may verify keys, but those of the reserved keyspace. */
   readonly access: 'key' | 'open';
@@ -80,6 +81,8 @@ export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthSe
       call.notes.verdicts = items.map((item) => item.verdict);
       return create(VerifyBatchResponseSchema, { results: items.map((item) => item.result) });
     },
+
+    watchRevocations: (request, context) => watchRevocations(parts, callOf(context), request),
   };
 }
 
@@ -171,9 +174,9 @@ function responseOf(answered: VerifyAnswer): VerifyResponse {
     message: answered.message,
     ...(key === undefined ? {} : { principal: principalOf(key, secretAge) }),
     revision: BigInt(key?.revision ?? 0),
-    // The only process over its store reads every record as it is now.
+    // Without a lease each record is read now, and under one no change of it goes unseen.
     recordAge: durationFromMs(0),
-    cacheableFor: durationFromMs(0),
+    cacheableFor: durationFromMs(answered.reusableFor),
     missingPermissions: [...answered.missingPermissions],
     checks: answered.checks.map((check) => create(CheckSchema, check)),
   });

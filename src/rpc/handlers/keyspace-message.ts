@@ -30,7 +30,6 @@ const HASHES: Readonly<Record<HashAlgorithm, HashMessage>> = {
 };
 
 export function keyspaceMessage(keyspace: Keyspace): KeyspaceMessage {
-  const { defaultTtl, maxTtl } = keyspace;
   return create(KeyspaceSchema, {
     id: keyspace.id,
     displayName: keyspace.displayName,
@@ -40,8 +39,11 @@ export function keyspaceMessage(keyspace: Keyspace): KeyspaceMessage {
     checksum: keyspace.checksum,
     hash: HASHES[keyspace.hash],
     displayLength: keyspace.displayLength,
-    ...(defaultTtl === undefined ? {} : { defaultTtl: durationFromMs(defaultTtl) }),
-    ...(maxTtl === undefined ? {} : { maxTtl: durationFromMs(maxTtl) }),
+    ...durationField('defaultTtl', keyspace.defaultTtl),
+    ...durationField('maxTtl', keyspace.maxTtl),
+    ...durationField('cacheTtl', keyspace.cacheTtl),
+    ...durationField('negativeTtl', keyspace.negativeTtl),
+    ...durationField('clientCacheTtl', keyspace.clientCacheTtl),
     keyDefaults: {
       metadata: { ...keyspace.keyDefaults.metadata },
       permissions: [...keyspace.keyDefaults.permissions],
@@ -85,6 +87,9 @@ function policyOf(
         : message.displayLength,
     ...optional('defaultTtl', message.defaultTtl && durationMs(message.defaultTtl)),
     ...optional('maxTtl', message.maxTtl && durationMs(message.maxTtl)),
+    ...optional('cacheTtl', message.cacheTtl && durationMs(message.cacheTtl)),
+    ...optional('negativeTtl', message.negativeTtl && durationMs(message.negativeTtl)),
+    ...optional('clientCacheTtl', message.clientCacheTtl && durationMs(message.clientCacheTtl)),
     keyDefaults: {
       metadata: message.keyDefaults?.metadata ?? {},
       permissions: message.keyDefaults?.permissions ?? [],
@@ -94,6 +99,11 @@ function policyOf(
     selfServiceMayOutlive: message.selfServiceMayOutlive,
     ...optional('denyBodies', denyBodiesOf(message)),
   };
+}
+
+/** A Duration field, left out where nothing was decided. */
+function durationField<N extends string>(name: N, ms: number | undefined) {
+  return optional(name, ms === undefined ? undefined : durationFromMs(ms));
 }
 
 function denyBodiesOf({ denyBodies }: KeyspaceMessage): Keyspace['denyBodies'] {

@@ -28,6 +28,14 @@ const BREAK_MS = 1000;
 const CLOCKS_MS = 60_000;
 const MAC_LENGTH = 43;
 
+interface Copy<Value> {
+  readonly value: Value;
+  /** Milliseconds since 1970. */
+  readonly readAt: number;
+  /** Milliseconds from then that it lives, as its keyspace said when it was made. */
+  readonly keptFor: number;
+}
+
 export class RedisSlots implements SharedRecords {
   readonly #link: RedisLink;
   readonly #key: KeyObject;
@@ -63,7 +71,7 @@ export class RedisSlots implements SharedRecords {
       if (found !== undefined) {
         const limit = maxAge(found.value);
         // By the time that Redis still keeps it; the reader's clock is only for what somebody put back.
-        const age = Math.max(0, limit - taken.restMs);
+        const age = Math.max(0, found.keptFor - taken.restMs);
         if (age <= limit && Math.abs(this.#now() - found.readAt) <= limit + CLOCKS_MS) {
           return { value: found.value, age, shared: true };
         }
@@ -76,7 +84,13 @@ export class RedisSlots implements SharedRecords {
     if (taken !== undefined && 'token' in taken && rest > 0) {
       // Nobody waits for it: it can only come too late to be kept.
       void this.#tried(() =>
-        this.#link.fill(epoch, record, taken.token, this.#sealed(epoch, record, readAt, value), rest),
+        this.#link.fill(
+          epoch,
+          record,
+          taken.token,
+          this.#sealed(epoch, record, { readAt, keptFor: maxAge(value), value }),
+          rest,
+        ),
       );
     }
     return { value, age: 0, shared: false };
@@ -91,24 +105,20 @@ export class RedisSlots implements SharedRecords {
     }
   }
 
-  #sealed(epoch: string, record: RecordName, readAt: number, value: unknown): string {
+  #sealed(epoch: string, record: RecordName, { readAt, keptFor, value }: Copy<unknown>): string {
     // What is not there is a record as well.
-    const text = `${readAt}:${JSON.stringify(value ?? null)}`;
+    const text = `${readAt}:${keptFor}:${JSON.stringify(value ?? null)}`;
     return `r${this.#mac(epoch, record, text)}${text}`;
   }
 
-  #opened<Value>(
-    epoch: string,
-    record: RecordName,
-    sealed: string,
-  ): { value: Value; readAt: number } | undefined {
+  #opened<Value>(epoch: string, record: RecordName, sealed: string): Copy<Value> | undefined {
     const mac = Buffer.from(sealed.slice(1, 1 + MAC_LENGTH));
     const text = sealed.slice(1 + MAC_LENGTH);
     const expected = Buffer.from(this.#mac(epoch, record, text));
     if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
-    const colon = text.indexOf(':');
-    const value = JSON.parse(text.slice(colon + 1)) as Value | null;
-    return { value: (value ?? undefined) as Value, readAt: Number(text.slice(0, colon)) };
+    const [, readAt, keptFor, json = 'null'] = /^(\d+):(\d+):(.*)$/s.exec(text) ?? [];
+    const value = JSON.parse(json) as Value | null;
+    return { value: (value ?? undefined) as Value, readAt: Number(readAt), keptFor: Number(keptFor) };
   }
 
   #mac(epoch: string, record: RecordName, text: string): string {

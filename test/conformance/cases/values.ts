@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Keyspace } from '../../../src/domain/keyspace.ts';
 import type { KeyStore } from '../../../src/storage/key-store.ts';
 import type { OpenForCase } from '../key-store.ts';
 import { changed, sampleKey, sampleKeyspace, sampleSecret, storeKey, T0, unique } from '../samples.ts';
@@ -73,6 +74,21 @@ export function valueCases(open: OpenForCase<KeyStore>): void {
         }),
         { numRuns: 60 },
       );
+    });
+
+    test('what a keyspace says of remembering is given back, 0 included, and what it does not say stays unsaid', async () => {
+      const store = await open();
+      const said = sampleKeyspace({ id: 'a', cacheTtl: 86_400_000, negativeTtl: 0, clientCacheTtl: 1 });
+      const silent = sampleKeyspace({ id: 'b' });
+      await store.insertKeyspace(said);
+      await store.insertKeyspace(silent);
+      expect(await store.listKeyspaces()).toEqual([said, silent]);
+      const { clientCacheTtl: _, ...rest } = said;
+      const next = changed<Keyspace>(rest, { cacheTtl: 0 });
+      await store.replaceKeyspace(next);
+      const [stored] = await store.listKeyspaces();
+      expect(stored).toEqual(next);
+      expect(stored).not.toHaveProperty('clientCacheTtl');
     });
 
     test('changing a record after the call changes nothing stored', async () => {
