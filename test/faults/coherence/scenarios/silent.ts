@@ -1,0 +1,134 @@
+/** Replicas that are stopped, cut off or slow while something is taken away. */
+
+import { setTimeout } from 'node:timers/promises';
+import { requireOk, type Scenario, watch } from '../scenario.ts';
+
+/** Requests that queue in the socket of a stopped replica. */
+const QUEUED = 20;
+const ROUNDS = 6;
+
+export const STOPPED: Scenario = {
+  name: 'a replica that was stopped across a revocation accepts the key no more, neither in what queued nor later',
+  async run(cluster, clients) {
+    const [acting, stopped] = [cluster.at(0), cluster.at(1)];
+    const key = await clients.create(acting);
+    await clients.warm([key]);
+    // Connections that are open already: their requests are the first that it reads.
+    await Promise.all(Array.from({ length: QUEUED }, () => clients.verify(stopped, key.credential)));
+    stopped.pause();
+    requireOk(await clients.revoke(acting, key));
+    const queued = Array.from({ length: QUEUED }, () => clients.verify(stopped, key.credential));
+    await setTimeout(100);
+    stopped.resume();
+    await Promise.all(queued);
+    await watch(clients, stopped, key.credential, 1500);
+  },
+};
+
+export const CUT_OFF: Scenario = {
+  name: 'a replica that is cut off from Redis accepts the key no more once its revocation has returned OK',
+  async run(cluster, clients) {
+    const [acting, away] = [cluster.at(0), cluster.at(1)];
+    for (const fault of ['cut', 'halfOpen'] as const) {
+      const key = await clients.create(acting);
+      await clients.warm([key]);
+      away.toRedis[fault]();
+      requireOk(await clients.revoke(acting, key));
+      await watch(clients, away, key.credential, 1000);
+      await away.toRedis.restore();
+      await watch(clients, away, key.credential, 1500);
+      await cluster.leased();
+    }
+  },
+};
+
+export const SLOW: Scenario = {
+  name: 'a replica that hears late of a change is waited for',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(1)];
+    slow.toRedis.delay(120);
+    await setTimeout(600);
+    for (let round = 0; round < ROUNDS; round++) {
+      const key = await clients.create(acting);
+      await clients.answered(slow, key.credential);
+      requireOk(await clients.revoke(acting, key));
+      for (let asked = 0; asked < 10; asked++) await clients.verify(slow, key.credential);
+    }
+  },
+};
+
+export const VERY_SLOW: Scenario = {
+  name: 'a lease that was granted long ago by the time that its grant arrives is none',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(1)];
+    for (let round = 0; round < ROUNDS; round++) {
+      const key = await clients.create(acting);
+      await clients.answered(slow, key.credential);
+      slow.toRedis.delay(450);
+      // It keeps what it knows as long as it has a lease.
+      await setTimeout(700 + 150 * round);
+      for (let asked = 0; asked < 5; asked++) await clients.verify(slow, key.credential);
+      requireOk(await clients.revoke(acting, key));
+      await watch(clients, slow, key.credential, 600);
+      await slow.toRedis.restore();
+      await cluster.leased();
+    }
+  },
+};
+
+export const OWNER_STOPPED: Scenario = {
+  name: 'RevokeKeys, not_before and the disabling of an owner hold on a replica that was stopped meanwhile',
+  async run(cluster, clients) {
+    const [acting, stopped] = [cluster.at(0), cluster.at(2)];
+    for (const change of ['revokeOwner', 'endBefore', 'disableOwner'] as const) {
+      const owner = { kind: 'user', id: `${change}-${performance.now()}` };
+      const keys = [await clients.create(acting, owner), await clients.create(acting, owner)];
+      await clients.warm(keys);
+      stopped.pause();
+      requireOk(await clients[change](acting, owner, keys));
+      const queued = keys.map(({ credential }) => clients.verify(stopped, credential));
+      await setTimeout(50);
+      stopped.resume();
+      await Promise.all(queued);
+      for (const { credential } of keys) await watch(clients, stopped, credential, 300);
+      await clients.warm(keys);
+      await cluster.leased();
+    }
+  },
+};
+
+export const EVERY_CHANGE: Scenario = {
+  name: 'whatever is taken away on one replica is gone on every other when the call returns',
+  async run(cluster, clients) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const acting = cluster.at(round % 3);
+      const gone = async (key: Awaited<ReturnType<typeof clients.create>>) => {
+        const { credential } = key;
+        await clients.warm([key]);
+        return () => Promise.all(cluster.replicas.map((one) => clients.verify(one, credential)));
+      };
+      const revoked = await clients.create(acting);
+      const askRevoked = await gone(revoked);
+      requireOk(await clients.revoke(acting, revoked));
+      await askRevoked();
+
+      const rotated = await clients.create(acting);
+      const askRotated = await gone(rotated);
+      requireOk(await clients.rotate(acting, rotated));
+      await askRotated();
+      // The new one works everywhere at once.
+      await clients.warm([rotated]);
+
+      const disabled = await clients.create(acting);
+      const askDisabled = await gone(disabled);
+      requireOk(await clients.disable(acting, disabled));
+      await askDisabled();
+
+      const keyspace = await clients.createKeyspace(acting);
+      const inside = await clients.create(acting, undefined, keyspace);
+      const askInside = await gone(inside);
+      requireOk(await clients.revokeKeyspace(acting, keyspace, [inside]));
+      await askInside();
+    }
+  },
+};
