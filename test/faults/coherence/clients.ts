@@ -9,6 +9,8 @@ import type { Answer } from './service.ts';
 export const SWEPT_MS = 6000;
 /** Those that are kept to be shown. */
 const MAX_SHOWN = 20;
+/** No two clients of a cluster use one name. */
+let names = 0;
 
 /** A key, and the secret of it that is good now. */
 export interface TestKey {
@@ -27,7 +29,6 @@ export class Clients {
   readonly violations: string[] = [];
   readonly counts: Record<string, number> = {};
   readonly #cluster: Cluster;
-  #names = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -77,7 +78,7 @@ export class Clients {
 
   /** Makes a key; undefined where that was not answered with OK. */
   async tryCreate(replica: Replica, owner?: TestOwner, keyspace = 'default'): Promise<TestKey | undefined> {
-    const name = `k${this.#names++}`;
+    const name = `k${names++}`;
     const { code, body, end } = await this.call(replica, 'KeyService/CreateKey', {
       keyspace,
       name,
@@ -98,14 +99,20 @@ export class Clients {
     throw new Error('no key could be made');
   }
 
-  /** Makes a keyspace while all is well. @returns its id. */
-  async createKeyspace(replica: Replica): Promise<string> {
-    const id = `space-${this.#names++}`;
+  /** Makes a keyspace. @returns its id; undefined where that was not answered with OK. */
+  async tryCreateKeyspace(replica: Replica): Promise<string | undefined> {
+    const id = `space-${names++}`;
     const prefix = `${id.replace('-', '')}_`;
-    const answer = await this.call(replica, 'KeyspaceService/CreateKeyspace', {
+    const { code } = await this.call(replica, 'KeyspaceService/CreateKeyspace', {
       keyspace: { id, prefix, alphabet: 'ALPHABET_BASE62', secretLength: 32, hash: 'HASH_ALGORITHM_SHA256' },
     });
-    if (answer.code !== 'ok') throw new Error(`no keyspace could be made: ${JSON.stringify(answer.body)}`);
+    return code === 'ok' ? id : undefined;
+  }
+
+  /** Makes a keyspace while all is well. */
+  async createKeyspace(replica: Replica): Promise<string> {
+    const id = await this.tryCreateKeyspace(replica);
+    if (id === undefined) throw new Error('no keyspace could be made');
     return id;
   }
 
@@ -178,7 +185,7 @@ export class Clients {
 
   /** Changes a key in a way that takes nothing away, so that every copy of it is forgotten. */
   rename(replica: Replica, key: TestKey): Promise<Answer> {
-    const body = { key: { id: key.id, name: `renamed ${this.#names++}` }, updateMask: 'name' };
+    const body = { key: { id: key.id, name: `renamed ${names++}` }, updateMask: 'name' };
     return this.call(replica, 'KeyService/UpdateKey', body);
   }
 
