@@ -2,7 +2,7 @@
 
 import { setTimeout } from 'node:timers/promises';
 import { type Asked, type Credential, type Withdrawal, wrongWith } from './checker.ts';
-import { type Cluster, ROOT_KEY, type Replica } from './cluster.ts';
+import { type Cluster, type Replica, ROOT_KEY } from './cluster.ts';
 import type { Answer } from './service.ts';
 
 /** Milliseconds within which what a replica could not tell the others reaches them by the sweep of one of these. */
@@ -48,11 +48,9 @@ export class Clients {
 
   /** Asks about a credential, and notes where the answer is wrong. */
   async verify(replica: Replica, credential: Credential): Promise<Asked> {
-    const { code, body, start, end } = await this.#cluster.caller.call(
-      replica.http,
-      'AuthService/Verify',
-      { token: credential.secret },
-    );
+    const { code, body, start, end } = await this.#cluster.caller.call(replica.http, 'AuthService/Verify', {
+      token: credential.secret,
+    });
     const answer = code !== 'ok' ? 'none' : body?.valid === true ? 'valid' : 'invalid';
     const detail = code === 'ok' ? String(body?.status) : code;
     const asked: Asked = { replica: replica.name, start, end, answer, detail };
@@ -157,7 +155,8 @@ export class Clients {
 
   /** @param keys all that the owner has. */
   async revokeOwner(replica: Replica, owner: TestOwner, keys: readonly TestKey[]): Promise<Answer> {
-    return (await this.#withdraw(replica, 'KeyService/RevokeKeys', { keyspace: 'default', owner }, keys)).answer;
+    return (await this.#withdraw(replica, 'KeyService/RevokeKeys', { keyspace: 'default', owner }, keys))
+      .answer;
   }
 
   /** @param keys all that are in the keyspace. */

@@ -25,7 +25,7 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
     silentStore: 1,
     slowStore: 1,
     // The first one lives throughout, so that its memory can be looked at.
-    ...(index === 0 ? {} : { kill: 2 }),
+    kill: index === 0 ? 0 : 2,
   });
   const lasts = choices.between(100, LASTS_MS);
   const slow = choices.between(10, 200);

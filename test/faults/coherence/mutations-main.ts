@@ -38,7 +38,9 @@ async function caught(mutation: Mutation): Promise<boolean> {
 }
 
 let missed = 0;
-const chosen = MUTATIONS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const chosen = MUTATIONS.filter(
+  ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
+);
 for (const mutation of chosen) if (!(await caught(mutation))) missed++;
 console.info(`${chosen.length - missed} of ${chosen.length} mutations caught`);
 process.exitCode = missed === 0 ? 0 : 1;

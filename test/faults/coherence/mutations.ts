@@ -54,9 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the wait for acknowledgements',
-    edits: [
-      { file: REPLICA, from: 'while (!known || missing.size > 0) {', to: 'while (this.#stopped) {' },
-    ],
+    edits: [{ file: REPLICA, from: 'while (!known || missing.size > 0) {', to: 'while (this.#stopped) {' }],
     scenarios: [SLOW, STOPPED],
   },
   {
@@ -157,11 +155,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the epoch of shared copies, in their name, in their MAC and before they are taken',
     edits: [
-      { file: LINK, from: 'const slot = `${this.#prefix}${epoch}:${record}`;', to: 'const slot = `${this.#prefix}e:${record}`;' },
-      { file: LINK, from: "'gatehouseFill', `${this.#prefix}${epoch}:${record}`", to: "'gatehouseFill', `${this.#prefix}e:${record}`" },
+      {
+        file: LINK,
+        from: 'token: string): Promise<Taken> {',
+        to: "token: string): Promise<Taken> { epoch = 'e';",
+      },
+      { file: LINK, from: 'ms: number): Promise<void> {', to: "ms: number): Promise<void> { epoch = 'e';" },
       { file: SCRIPTS, from: "ARGV[2] .. epoch .. ':' .. ARGV[at]", to: "ARGV[2] .. 'e:' .. ARGV[at]" },
       { file: SCRIPTS, from: "if not nonce or replid .. ':' .. nonce ~= ARGV[1] then return {} end", to: '' },
-      { file: SLOTS, from: '`${epoch}\\n${record}\\n${text}`', to: '`${record}\\n${text}`' },
+      { file: SLOTS, from: 'text: string): string {', to: "text: string): string { epoch = 'e';" },
     ],
     scenarios: [OLD_DUMP],
   },

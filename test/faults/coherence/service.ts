@@ -67,7 +67,10 @@ export async function startService(
   };
 }
 
-function listening(child: ChildProcessByStdio<null, Readable, Readable>, stdout: () => string): Promise<string> {
+function listening(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  stdout: () => string,
+): Promise<string> {
   let stderr = '';
   return new Promise((resolve, reject) => {
     const give = (why: string) => {

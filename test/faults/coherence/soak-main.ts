@@ -12,8 +12,11 @@ import { soak } from './soak.ts';
 
 const seconds = Number(process.env.GATEHOUSE_TEST_SECONDS || 600);
 const seed = seedOf();
-const { GATEHOUSE_TEST_MONGOD: mongod = '', GATEHOUSE_TEST_REDIS = '', GATEHOUSE_TEST_REDIS_OLDEST = '' } =
-  findTools();
+const {
+  GATEHOUSE_TEST_MONGOD: mongod = '',
+  GATEHOUSE_TEST_REDIS = '',
+  GATEHOUSE_TEST_REDIS_OLDEST = '',
+} = findTools();
 const redis = process.env.GATEHOUSE_TEST_OLDEST ? GATEHOUSE_TEST_REDIS_OLDEST : GATEHOUSE_TEST_REDIS;
 
 console.info(`seed ${seed}, ${seconds} s`);
@@ -24,7 +27,9 @@ try {
   const { violations, counts, faults, memory } = await soak(cluster, { seed, seconds, onFault });
   console.info(counts);
   for (const { replica, start, end } of memory) {
-    console.info(`${replica}: ${Math.round(start / 1024)} MiB at the start, ${Math.round(end / 1024)} at the end`);
+    console.info(
+      `${replica}: ${Math.round(start / 1024)} MiB at the start, ${Math.round(end / 1024)} at the end`,
+    );
   }
   const sum = (picks: (name: string) => boolean) =>
     Object.entries(counts).reduce((all, [name, count]) => all + (picks(name) ? count : 0), 0);

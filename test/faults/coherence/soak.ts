@@ -86,11 +86,11 @@ export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOpt
 class World {
   readonly clients: Clients;
   readonly #cluster: Cluster;
-  #live: TestKey[] = [];
+  readonly #live: TestKey[] = [];
   #dead: Credential[] = [];
   #fresh: Credential[] = [];
   /** Taken away, as it was told, although nobody confirmed it. */
-  #unconfirmed: Credential[] = [];
+  readonly #unconfirmed: Credential[] = [];
   #owners = 0;
 
   constructor(cluster: Cluster) {
@@ -115,7 +115,15 @@ class World {
   /** One change of any kind, by any replica. */
   async change(choices: Choices): Promise<void> {
     const replica = choices.oneOf(this.#cluster.replicas);
-    const what = choices.weighted({ create: 6, revoke: 4, rotate: 3, disable: 2, rename: 2, owner: 3, keyspace: 1 });
+    const what = choices.weighted({
+      create: 6,
+      revoke: 4,
+      rotate: 3,
+      disable: 2,
+      rename: 2,
+      owner: 3,
+      keyspace: 1,
+    });
     const room = this.#live.length < LIVE;
     if (what === 'owner' || what === 'keyspace') return this.#many(replica, choices, what);
     if ((what === 'create' && room) || this.#live.length === 0) {

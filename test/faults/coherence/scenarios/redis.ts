@@ -110,7 +110,8 @@ export const AWAY: Scenario = {
       // By now no replica has a lease, so that what is stored is what is answered.
       for (const replica of cluster.replicas) {
         const { answer: now } = await clients.answered(replica, revoked.credential);
-        if (now !== 'invalid') clients.violations.push(`${replica.name} accepts what was recorded as revoked`);
+        if (now !== 'invalid')
+          clients.violations.push(`${replica.name} accepts what was recorded as revoked`);
       }
       requireReason(await clients.rotate(acting, rotated), 'REPLICAS_UNREACHABLE');
       for (const one of rotated.credential.withdrawals) one.undone = performance.now();

@@ -1,7 +1,7 @@
 /** The store away, and replicas that end between the store's write and the telling. */
 
 import { setTimeout } from 'node:timers/promises';
-import { requireOk, type Scenario, refusedWithin, watch, within } from '../scenario.ts';
+import { refusedWithin, requireOk, type Scenario, watch, within } from '../scenario.ts';
 
 /** Within which another replica has told of a change whose own one cannot, in milliseconds, on a busy machine. */
 const FINISHED_MS = 10_000;
