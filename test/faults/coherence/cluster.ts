@@ -25,6 +25,8 @@ export interface ClusterOptions {
   readonly withRedis?: boolean;
   /** Milliseconds that a call of the store may take: on a busy machine the tests' server needs more than the default. */
   readonly storeMs?: number;
+  /** More settings of the replicas. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One replica and its links. */
@@ -133,6 +135,7 @@ export class Cluster {
         GATEHOUSE_VERIFY_ACCESS: 'open',
         GATEHOUSE_LOG_LEVEL: 'error',
         GATEHOUSE_LOG_VERIFY: 'none',
+        ...options.env,
       };
       nodes.push(new Replica(`r${index}`, toRedis, toStore, () => startService(main, env, folder)));
     }

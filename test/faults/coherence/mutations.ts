@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
-import { EMPTIED, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
-import { CUT_OFF, EVERY_CHANGE, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
+import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
+import { ALONE, CUT_OFF, EVERY_CHANGE, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
 import { CUT_OFF_CHANGER, KILLED_BETWEEN } from './scenarios/store.ts';
 
 interface Edit {
@@ -151,6 +151,52 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     scenarios: [FLUSHED],
+  },
+  {
+    name: 'the replication id of an epoch',
+    edits: [
+      {
+        file: SCRIPTS,
+        from: "string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')",
+        to: "'same'",
+      },
+    ],
+    scenarios: [OLD_DUMP],
+  },
+  {
+    name: 'the random part of an epoch',
+    edits: [
+      { file: SCRIPTS, from: "'#nonce', ARGV[1], '#seq'", to: "'#nonce', 'same', '#seq'" },
+      { file: SCRIPTS, from: 'known[2] = ARGV[1]', to: "known[2] = 'same'" },
+    ],
+    scenarios: [FLUSHED],
+  },
+  {
+    name: 'the catching up before a lease',
+    edits: [{ file: REPLICA, from: 'if (this.#applied === reply.last && settled)', to: 'if (settled)' }],
+    scenarios: [FAR_BEHIND],
+  },
+  {
+    name: 'the changer’s own forgetting, after the write, after the telling and in the wait',
+    edits: [
+      {
+        file: MEMORY,
+        from: 'return await this.#inner.replaceKey(next);\n    } finally {',
+        to: 'return await this.#inner.replaceKey(next);\n    } finally { if (this.#shared === undefined)',
+      },
+      {
+        file: MEMORY,
+        from: 'await this.#inner.publishEvents(record);\n    } finally {',
+        to: 'await this.#inner.publishEvents(record);\n    } finally { if (this.#shared === undefined)',
+      },
+      { file: REPLICA, from: 'for (const { name } of records) this.#parts.memory.drop(name);', to: '' },
+      {
+        file: REPLICA,
+        from: 'const missing = new Map(members);',
+        to: 'const missing = new Map(members); missing.delete(this.#id);',
+      },
+    ],
+    scenarios: [ALONE],
   },
   {
     name: 'the epoch of shared copies, in their name, in their MAC and before they are taken',

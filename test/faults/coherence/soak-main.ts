@@ -26,9 +26,10 @@ try {
   const onFault = (what: string) => console.info(`${Math.round(performance.now() - begun)} ms: ${what}`);
   const { violations, counts, faults, memory } = await soak(cluster, { seed, seconds, onFault });
   console.info(counts);
-  for (const { replica, start, end } of memory) {
+  const size = (kib: number) => `${Math.round(kib / 1024)} MiB`;
+  for (const { replica, start, half, end } of memory) {
     console.info(
-      `${replica}: ${Math.round(start / 1024)} MiB at the start, ${Math.round(end / 1024)} at the end`,
+      `${replica}: ${size(start)} at the start, ${size(half)} at half time, ${size(end)} at the end`,
     );
   }
   const sum = (picks: (name: string) => boolean) =>

@@ -1,5 +1,6 @@
 /** Changes, faults and questions by chance for a while, decided by a seed, and what was wrong in the end. */
 
+import { clearTimeout, setTimeout as setTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import type { Credential } from './checker.ts';
 import { Clients, type TestKey } from './clients.ts';
@@ -20,8 +21,16 @@ export interface SoakReport {
   /** How calls ended, by what they were. */
   readonly counts: Readonly<Record<string, number>>;
   readonly faults: number;
-  /** Of each replica at the start and the end, in kibibytes; a replica that was killed meanwhile began anew. */
-  readonly memory: readonly { readonly replica: string; readonly start: number; readonly end: number }[];
+  /**
+   * Of each replica at the start, at half time and at the end, in kibibytes; a replica that was killed meanwhile began
+   * anew. A process takes some time to its usual size: it is flat where the end is not above half time.
+   */
+  readonly memory: readonly {
+    readonly replica: string;
+    readonly start: number;
+    readonly half: number;
+    readonly end: number;
+  }[];
 }
 
 /** Keys that are good at one time, and of those that are not, the last ones. */
@@ -39,7 +48,12 @@ const SETTLED_MS = 30_000;
 export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOptions): Promise<SoakReport> {
   const world = new World(cluster);
   await world.begin();
-  const memory = cluster.replicas.map(({ name, memory: start }) => ({ replica: name, start }));
+  const sizes = () => cluster.replicas.map(({ memory }) => memory);
+  const starts = sizes();
+  let halves = starts;
+  const half = setTimer(() => {
+    halves = sizes();
+  }, 500 * seconds);
   const end = performance.now() + 1000 * seconds;
   const running = () => performance.now() < end;
   let faults = 0;
@@ -73,12 +87,18 @@ export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOpt
   await cluster.leased(SETTLED_MS);
   await world.settled();
   const { violations, counts } = world.clients;
-  const ends = cluster.replicas.map((one) => one.memory);
+  clearTimeout(half);
+  const ends = sizes();
   return {
     violations,
     counts,
     faults,
-    memory: memory.map((one, index) => ({ ...one, end: ends[index] ?? 0 })),
+    memory: cluster.replicas.map(({ name }, index) => ({
+      replica: name,
+      start: starts[index] ?? 0,
+      half: halves[index] ?? 0,
+      end: ends[index] ?? 0,
+    })),
   };
 }
 

@@ -63,6 +63,31 @@ export const TRIMMED: Scenario = {
   },
 };
 
+/** So many entries of the log about keys that are not there. */
+const FILLING = `
+for _ = 1, tonumber(ARGV[1]) do
+  local seq = redis.call('HINCRBY', KEYS[1], '#seq', 1)
+  redis.call('XADD', KEYS[2], seq .. '-0', 'r', 'key:none', 'k', 'default', 'v', '1', 't', '1')
+end`;
+
+export const FAR_BEHIND: Scenario = {
+  name: 'a replica that is far behind gives out nothing of what it knew before until it has caught up',
+  async run(cluster, clients) {
+    const [acting, away] = [cluster.at(0), cluster.at(1)];
+    const key = await clients.create(acting);
+    await clients.warm([key]);
+    away.toRedis.cut();
+    const [members = ''] = await keysOf(cluster, ':members');
+    const [log = ''] = await keysOf(cluster, ':log');
+    await cluster.redis.command('EVAL', FILLING, 2, members, log, 2500);
+    requireOk(await clients.revoke(acting, key));
+    await away.toRedis.restore();
+    away.toRedis.delay(80);
+    await watch(clients, away, key.credential, 3000);
+    await away.toRedis.restore();
+  },
+};
+
 export const OLD_DUMP: Scenario = {
   name: 'a Redis that comes back with copies of an earlier time does not have them believed',
   async run(cluster, clients) {

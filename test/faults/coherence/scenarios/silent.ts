@@ -76,6 +76,25 @@ export const VERY_SLOW: Scenario = {
   },
 };
 
+export const ALONE: Scenario = {
+  name: 'a replica that is the only one left accepts no more what it has taken away itself',
+  async run(cluster, clients) {
+    const [left, ...others] = [cluster.at(0), cluster.at(1), cluster.at(2)];
+    for (const other of others) await other.kill();
+    const keys = [await clients.create(left), await clients.create(left), await clients.create(left)];
+    await clients.warm(keys, [left]);
+    for (const [index, key] of keys.entries()) {
+      // By the second one it knows that nobody is to be waited for.
+      requireOk(await clients.revoke(left, key));
+      for (let asked = 0; asked < 10; asked++) await clients.verify(left, key.credential);
+      if (index === 0) left.toRedis.delay(100);
+      await setTimeout(600);
+    }
+    await left.toRedis.restore();
+    for (const other of others) await other.start();
+  },
+};
+
 export const OWNER_STOPPED: Scenario = {
   name: 'RevokeKeys, not_before and the disabling of an owner hold on a replica that was stopped meanwhile',
   async run(cluster, clients) {
