@@ -10,6 +10,7 @@ import * as loads from './scenarios/loads.ts';
 import * as redis from './scenarios/redis.ts';
 import * as silent from './scenarios/silent.ts';
 import * as store from './scenarios/store.ts';
+import * as unconfirmed from './scenarios/unconfirmed.ts';
 
 const SCENARIO_MS = 120_000;
 
@@ -17,7 +18,11 @@ const SCENARIO_MS = 120_000;
 const { REPLAYED: _, ...believed } = forged;
 
 const SERVERS = [
-  { server: 'Valkey 9', program: REDIS, scenarios: { ...silent, ...redis, ...store, ...loads, ...believed } },
+  {
+    server: 'Valkey 9',
+    program: REDIS,
+    scenarios: { ...silent, ...redis, ...store, ...loads, ...unconfirmed, ...believed },
+  },
   // What Redis itself does: its scripts, epochs and files.
   { server: 'Redis 6.2', program: REDIS_OLDEST, scenarios: { ...redis, ...believed } },
 ];

@@ -6,6 +6,7 @@ import { requireOk, type Scenario, watch } from '../scenario.ts';
 /** Requests that queue in the socket of a stopped replica. */
 const QUEUED = 20;
 const ROUNDS = 6;
+const SLOW_ROUNDS = 3;
 
 export const STOPPED: Scenario = {
   name: 'a replica that was stopped across a revocation accepts the key no more, neither in what queued nor later',
@@ -61,7 +62,7 @@ export const VERY_SLOW: Scenario = {
   name: 'a lease that was granted long ago by the time that its grant arrives is none',
   async run(cluster, clients) {
     const [acting, slow] = [cluster.at(0), cluster.at(1)];
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < SLOW_ROUNDS; round++) {
       const key = await clients.create(acting);
       await clients.answered(slow, key.credential);
       slow.toRedis.delay(450);
