@@ -83,6 +83,11 @@ export class Replica {
     this.paused = false;
   }
 
+  /** Ends it as whoever runs it would. */
+  async end(): Promise<void> {
+    await this.#service?.end();
+  }
+
   /** Whether it may answer from memory. */
   async leased(): Promise<boolean> {
     return (await this.metric('gatehouse_lease_held')) === 1;

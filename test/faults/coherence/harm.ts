@@ -26,6 +26,7 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
     slowStore: 1,
     // The first one lives throughout, so that its memory can be looked at.
     kill: index === 0 ? 0 : 2,
+    end: index === 0 ? 0 : 1,
   });
   const lasts = choices.between(100, LASTS_MS);
   const slow = choices.between(10, 200);
@@ -36,10 +37,11 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
   else if (fault === 'cutStore') replica.toStore.cut();
   else if (fault === 'silentStore') replica.toStore.halfOpen();
   else if (fault === 'slowStore') replica.toStore.delay(slow);
+  else if (fault === 'end') await replica.end();
   else await replica.kill();
   await setTimeout(lasts);
   if (fault === 'pause') replica.resume();
-  else if (fault === 'kill') await startedAgain(replica);
+  else if (fault === 'kill' || fault === 'end') await startedAgain(replica);
   else await (fault.endsWith('Redis') ? replica.toRedis : replica.toStore).restore();
   return `${fault} of ${replica.name} for ${lasts} ms`;
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 /** The program of this checkout. */
 export const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const START_MS = 60_000;
+const END_MS = 12_000;
 /** Milliseconds that a client waits: longer than anything is stopped here, so that what was queued is answered. */
 const CALL_MS = 20_000;
 
@@ -20,6 +21,8 @@ export interface Service {
   signal(signal: NodeJS.Signals): void;
   /** Ends it at once and waits. */
   kill(): Promise<void>;
+  /** Ends it as whoever runs it would: SIGTERM, and at once where that takes too long. */
+  end(): Promise<void>;
 }
 
 /** How a call ended, and when it ran (milliseconds of `performance.now`). */
@@ -63,6 +66,12 @@ export async function startService(
     async kill() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await exit;
+    },
+    async end() {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+      await exit;
+      clearTimeout(timer);
     },
   };
 }
