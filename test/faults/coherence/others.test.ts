@@ -8,6 +8,7 @@ import { Clients } from './clients.ts';
 import { Cluster, ROOT_KEY } from './cluster.ts';
 import { requireOk } from './scenario.ts';
 import { EVERY_CHANGE } from './scenarios/silent.ts';
+import { MAIN, startService } from './service.ts';
 
 const ALL_MS = 120_000;
 
@@ -51,7 +52,7 @@ describe.skipIf(MONGOD === '' || REDIS === '')('replicas', () => {
       onTestFinished(() => cluster.remove());
       const clients = new Clients(cluster);
       const key = await clients.create(cluster.at(0));
-      const { startService, MAIN } = await import('./service.ts');
+
       const sharing = await startService(
         MAIN,
         {

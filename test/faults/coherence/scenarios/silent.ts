@@ -1,12 +1,14 @@
 /** Replicas that are stopped, cut off or slow while something is taken away. */
 
 import { setTimeout } from 'node:timers/promises';
+import type { TestKey } from '../clients.ts';
 import { requireOk, type Scenario, watch } from '../scenario.ts';
 
 /** Requests that queue in the socket of a stopped replica. */
 const QUEUED = 20;
 const ROUNDS = 6;
 const SLOW_ROUNDS = 3;
+const STEPS = 6;
 
 export const STOPPED: Scenario = {
   name: 'a replica that was stopped across a revocation accepts the key no more, neither in what queued nor later',
@@ -63,14 +65,18 @@ export const VERY_SLOW: Scenario = {
   async run(cluster, clients) {
     const [acting, slow] = [cluster.at(0), cluster.at(1)];
     for (let round = 0; round < SLOW_ROUNDS; round++) {
-      const key = await clients.create(acting);
-      await clients.answered(slow, key.credential);
+      const keys: TestKey[] = [];
+      while (keys.length < STEPS) keys.push(await clients.create(acting));
+      await clients.warm(keys, [slow]);
       slow.toRedis.delay(450);
-      // It keeps what it knows as long as it has a lease.
-      await setTimeout(700 + 150 * round);
-      for (let asked = 0; asked < 5; asked++) await clients.verify(slow, key.credential);
-      requireOk(await clients.revoke(acting, key));
-      await watch(clients, slow, key.credential, 600);
+      await setTimeout(2500);
+      // One of them is announced when a question of the slow one has just been answered, and the answer is on its way.
+      const taken = keys.map(async (key, step) => {
+        await setTimeout(170 * step);
+        requireOk(await clients.revoke(acting, key));
+        await watch(clients, slow, key.credential, 800);
+      });
+      await Promise.all(taken);
       await slow.toRedis.restore();
       await cluster.leased();
     }
@@ -122,7 +128,7 @@ export const EVERY_CHANGE: Scenario = {
   async run(cluster, clients) {
     for (let round = 0; round < ROUNDS; round++) {
       const acting = cluster.at(round % 3);
-      const gone = async (key: Awaited<ReturnType<typeof clients.create>>) => {
+      const gone = async (key: TestKey) => {
         const { credential } = key;
         await clients.warm([key]);
         return () => Promise.all(cluster.replicas.map((one) => clients.verify(one, credential)));
