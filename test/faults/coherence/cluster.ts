@@ -1,0 +1,210 @@
+/** Replicas of the service over one store and one Redis, each with links of its own to both, all of which can be harmed. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { MONGOD, type MongoServer, startMongo } from '../../support/mongodb.ts';
+import { REDIS, type RedisServer, startRedis } from '../../support/redis.ts';
+import { type Link, link } from '../link.ts';
+import { Caller, MAIN, residentSize, type Service, startService } from './service.ts';
+
+export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
+/** Milliseconds within which a replica whose links are whole must have its lease again. */
+const RECOVERY_MS = 20_000;
+
+export interface ClusterOptions {
+  /** 3 unless told. */
+  readonly replicas?: number;
+  /** The programs of the servers. */
+  readonly redis?: string;
+  readonly mongod?: string;
+  /** The program of the replicas; a copy of it may be broken on purpose. */
+  readonly main?: string;
+  /** Whether the replicas know of Redis; true unless told. */
+  readonly withRedis?: boolean;
+  /** Milliseconds that a call of the store may take: on a busy machine the tests' server needs more than the default. */
+  readonly storeMs?: number;
+  /** More settings of the replicas. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One replica and its links. */
+export class Replica {
+  readonly name: string;
+  readonly toRedis: Link;
+  readonly toStore: Link;
+  readonly #start: () => Promise<Service>;
+  #service: Service | undefined;
+  paused = false;
+
+  constructor(name: string, toRedis: Link, toStore: Link, start: () => Promise<Service>) {
+    this.name = name;
+    this.toRedis = toRedis;
+    this.toStore = toStore;
+    this.#start = start;
+  }
+
+  /** Where it listens, or did before it was killed. */
+  get http(): string {
+    return this.#service?.http ?? 'http://127.0.0.1:1';
+  }
+
+  get pid(): number {
+    return this.#service?.pid ?? 0;
+  }
+
+  /** Kibibytes. */
+  get memory(): number {
+    return residentSize(this.pid);
+  }
+
+  get output(): string {
+    return this.#service?.output() ?? '';
+  }
+
+  async start(): Promise<void> {
+    this.#service = await this.#start();
+  }
+
+  /** From now on it runs no further; its connections stay, and what is sent to it queues. */
+  pause(): void {
+    this.paused = true;
+    this.#service?.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.#service?.signal('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    await this.#service?.kill();
+    this.paused = false;
+  }
+
+  /** Ends it as whoever runs it would. */
+  async end(): Promise<void> {
+    await this.#service?.end();
+  }
+
+  /** Whether it may answer from memory. */
+  async leased(): Promise<boolean> {
+    return (await this.metric('gatehouse_lease_held')) === 1;
+  }
+
+  /** One number of its metrics; undefined where it does not tell. */
+  async metric(name: string): Promise<number | undefined> {
+    try {
+      const response = await fetch(`${this.http}/metrics`, { signal: AbortSignal.timeout(2000) });
+      const [, value] = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text()) ?? [];
+      return value === undefined ? undefined : Number(value);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+export class Cluster {
+  readonly replicas: readonly Replica[];
+  readonly redis: RedisServer;
+  readonly store: MongoServer;
+  readonly caller = new Caller();
+  readonly #folder: string;
+
+  private constructor(replicas: readonly Replica[], redis: RedisServer, store: MongoServer, folder: string) {
+    this.replicas = replicas;
+    this.redis = redis;
+    this.store = store;
+    this.#folder = folder;
+  }
+
+  /** Starts all of it, and waits until every replica has its lease. */
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const { replicas = 3, main = MAIN, withRedis = true, storeMs = 5000 } = options;
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-cluster-'));
+    const [redis, store] = await Promise.all([
+      startRedis(options.redis ?? REDIS),
+      startMongo(options.mongod ?? MONGOD, { uriOptions: `&timeoutMS=${storeMs}` }),
+    ]);
+    const nodes: Replica[] = [];
+    for (let index = 0; index < replicas; index++) {
+      const toRedis = await link(redis.port);
+      const toStore = await link(Number(new URL(store.uri('cluster')).port));
+      const mongo = new URL(store.uri('cluster'));
+      mongo.port = String(toStore.port);
+      const env = {
+        MONGODB_URI: mongo.href,
+        ...(withRedis ? { REDIS_URL: `redis://127.0.0.1:${toRedis.port}` } : {}),
+        GATEHOUSE_ROOT_KEY: ROOT_KEY,
+        GATEHOUSE_VERIFY_ACCESS: 'open',
+        GATEHOUSE_LOG_LEVEL: 'error',
+        GATEHOUSE_LOG_VERIFY: 'none',
+        ...options.env,
+      };
+      nodes.push(new Replica(`r${index}`, toRedis, toStore, () => startService(main, env, folder)));
+    }
+    const cluster = new Cluster(nodes, redis, store, folder);
+    try {
+      // The first one makes the keyspaces.
+      for (const node of nodes) await node.start();
+      if (withRedis) await cluster.leased();
+    } catch (error) {
+      await cluster.remove();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** One of the replicas. */
+  at(index: number): Replica {
+    const replica = this.replicas[index];
+    if (replica === undefined) throw new Error(`there is no replica ${index}`);
+    return replica;
+  }
+
+  /** Nothing is in the way any more: all runs that was stopped or killed. */
+  async heal(): Promise<void> {
+    this.redis.resume();
+    this.resumeStore();
+    for (const replica of this.replicas) {
+      if (replica.paused) replica.resume();
+      await replica.toRedis.restore();
+      await replica.toStore.restore();
+    }
+  }
+
+  /** Waits until every replica has its lease. @throws Error where one has none for long. */
+  async leased(ms = RECOVERY_MS): Promise<void> {
+    const end = performance.now() + ms;
+    for (const replica of this.replicas) {
+      while (!(await replica.leased())) {
+        if (performance.now() > end) throw new Error(`${replica.name} has no lease after ${ms} ms`);
+        await setTimeout(20);
+      }
+    }
+  }
+
+  pauseStore(): void {
+    if (this.store.pid !== undefined) process.kill(this.store.pid, 'SIGSTOP');
+  }
+
+  resumeStore(): void {
+    try {
+      if (this.store.pid !== undefined) process.kill(this.store.pid, 'SIGCONT');
+    } catch {
+      // It is dead.
+    }
+  }
+
+  async remove(): Promise<void> {
+    this.caller.close();
+    for (const replica of this.replicas) {
+      await replica.kill();
+      replica.toRedis.close();
+      replica.toStore.close();
+    }
+    await Promise.all([this.redis.remove(), this.store.remove()]);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

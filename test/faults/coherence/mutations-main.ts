@@ -1,0 +1,46 @@
+/** `npm run mutations [-- words of their names]`: takes out one guard after the other and looks whether it is missed. */
+
+import { findTools } from '../../../scripts/setup-tests.js';
+import { Clients } from './clients.ts';
+import { Cluster } from './cluster.ts';
+import { MUTATIONS, type Mutation, mutated } from './mutations.ts';
+
+const { GATEHOUSE_TEST_MONGOD: mongod = '', GATEHOUSE_TEST_REDIS: redis = '' } = findTools();
+const words = process.argv.slice(2);
+
+/** @returns whether each of its scenarios has found wrong answers. */
+async function caught(mutation: Mutation): Promise<boolean> {
+  const { main, remove } = mutated(mutation);
+  const withRedis = !mutation.name.startsWith('coherence altogether');
+  let all = true;
+  try {
+    for (const scenario of mutation.scenarios) {
+      const cluster = await Cluster.start({ main, mongod, redis, withRedis });
+      const clients = new Clients(cluster);
+      let thrown = '';
+      try {
+        await scenario.run(cluster, clients);
+      } catch (error) {
+        thrown = error instanceof Error ? error.message : String(error);
+      } finally {
+        await cluster.remove();
+      }
+      const [first] = clients.violations;
+      const found = first !== undefined;
+      all &&= found;
+      console.info(`${found ? 'caught' : 'NOT CAUGHT'}: without ${mutation.name}`);
+      console.info(`    by "${scenario.name}": ${first ?? 'nothing was wrong'} ${thrown}`);
+    }
+  } finally {
+    remove();
+  }
+  return all;
+}
+
+let missed = 0;
+const chosen = MUTATIONS.filter(
+  ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
+);
+for (const mutation of chosen) if (!(await caught(mutation))) missed++;
+console.info(`${chosen.length - missed} of ${chosen.length} mutations caught`);
+process.exitCode = missed === 0 ? 0 : 1;

@@ -1,0 +1,260 @@
+/** What happens where one of the protocol's guards is missing: each time a scenario must find wrong answers. */
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Scenario } from './scenario.ts';
+import { SWAPPED } from './scenarios/forged.ts';
+import { LATE_LOAD } from './scenarios/loads.ts';
+import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
+import { ALONE, CUT_OFF, EVERY_CHANGE, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
+import { CUT_OFF_CHANGER, KILLED_BETWEEN } from './scenarios/store.ts';
+
+interface Edit {
+  /** Below `src`. */
+  readonly file: string;
+  /** Stands there exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Mutation {
+  /** What is taken out. */
+  readonly name: string;
+  /** More than one where each covers for the other. */
+  readonly edits: readonly Edit[];
+  /** Which must find it, each by itself. */
+  readonly scenarios: readonly Scenario[];
+}
+
+const REPLICA = 'coherence/replica.ts';
+const MEMORY = 'storage/cache/memory.ts';
+const SCRIPTS = 'storage/redis/scripts.ts';
+const SLOTS = 'storage/redis/slots.ts';
+const LINK = 'storage/redis/link.ts';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'coherence altogether: each replica trusts its own memory',
+    edits: [
+      {
+        file: 'coherence/coherence.ts',
+        from: 'if (settings.redisUrl !== undefined) return',
+        to: 'if (settings.redisUrl === "") return',
+      },
+      { file: 'coherence/coherence.ts', from: 'lease: BLIND', to: 'lease: ALONE' },
+      {
+        file: 'coherence/coherence.ts',
+        from: 'spreadAmongBlind(store, now)',
+        to: 'spreadNowhere(1, now)',
+      },
+    ],
+    scenarios: [EVERY_CHANGE],
+  },
+  {
+    name: 'the wait for acknowledgements',
+    edits: [{ file: REPLICA, from: 'while (!known || missing.size > 0) {', to: 'while (this.#stopped) {' }],
+    scenarios: [SLOW, STOPPED],
+  },
+  {
+    name: 'the dropping of what an entry names',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'for (const entry of entries) memory.drop(entry.record as RecordName);',
+        to: '',
+      },
+    ],
+    scenarios: [EVERY_CHANGE],
+  },
+  {
+    name: 'the lease of a read',
+    edits: [{ file: MEMORY, from: 'if (!this.#lease.held) {', to: 'if (this.#lease.epoch === "") {' }],
+    scenarios: [CUT_OFF, STOPPED],
+  },
+  {
+    name: 'the counting of the lease from the sending, and the deadline of commands',
+    edits: [
+      { file: REPLICA, from: 'this.#term.grant(sent)', to: 'this.#term.grant(this.#term.now())' },
+      { file: LINK, from: 'const COMMAND_MS = 400;', to: 'const COMMAND_MS = 5000;' },
+    ],
+    scenarios: [VERY_SLOW],
+  },
+  {
+    name: 'the disowning of loads that a change overtakes',
+    edits: [
+      {
+        file: 'storage/cache/records.ts',
+        from: 'this.#absent.delete(key);\n    this.#loads.delete(key);',
+        to: 'this.#absent.delete(key);',
+      },
+    ],
+    scenarios: [LATE_LOAD],
+  },
+  {
+    name: 'the token of a fill',
+    edits: [
+      {
+        file: SCRIPTS,
+        from: "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end",
+        to: '',
+      },
+    ],
+    scenarios: [LATE_LOAD],
+  },
+  {
+    name: 'the forgetting of shared copies',
+    edits: [{ file: SCRIPTS, from: "redis.call('DEL', ARGV[2] .. epoch .. ':' .. ARGV[at])", to: '' }],
+    scenarios: [SHARED],
+  },
+  {
+    name: 'the emptying at a new epoch',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;\n      memory.clear();',
+        to: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;',
+      },
+    ],
+    scenarios: [EMPTIED],
+  },
+  {
+    name: 'the emptying where entries are missing',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'this.counts.lapses.gap++;\n      this.#applied = last;\n      memory.clear();',
+        to: 'this.counts.lapses.gap++;\n      this.#applied = last;',
+      },
+    ],
+    scenarios: [TRIMMED],
+  },
+  {
+    name: 'the whole wait in an epoch that is young',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'const known = epoch === this.#epoch && replied - this.#epochSince >= settleMs + LEASE_MS;',
+        to: 'const known = true;',
+      },
+    ],
+    scenarios: [FLUSHED],
+  },
+  {
+    name: 'the age of an epoch that is known',
+    edits: [
+      {
+        file: REPLICA,
+        from: ' && replied - this.#epochSince >= settleMs + LEASE_MS',
+        to: '',
+      },
+    ],
+    scenarios: [FLUSHED],
+  },
+  {
+    name: 'the replication id of an epoch',
+    edits: [
+      {
+        file: SCRIPTS,
+        from: "string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')",
+        to: "'same'",
+      },
+    ],
+    scenarios: [OLD_DUMP],
+  },
+  {
+    name: 'the random part of an epoch',
+    edits: [
+      { file: SCRIPTS, from: "'#nonce', ARGV[1], '#seq'", to: "'#nonce', 'same', '#seq'" },
+      { file: SCRIPTS, from: 'known[2] = ARGV[1]', to: "known[2] = 'same'" },
+    ],
+    scenarios: [FLUSHED],
+  },
+  {
+    name: 'the catching up before a lease',
+    edits: [{ file: REPLICA, from: 'if (this.#applied === reply.last && settled)', to: 'if (settled)' }],
+    scenarios: [FAR_BEHIND],
+  },
+  {
+    name: 'the changer’s own forgetting, after the write, after the telling and in the wait',
+    edits: [
+      {
+        file: MEMORY,
+        from: 'return await this.#inner.replaceKey(next);\n    } finally {',
+        to: 'return await this.#inner.replaceKey(next);\n    } finally { if (this.#shared === undefined)',
+      },
+      {
+        file: MEMORY,
+        from: 'await this.#inner.publishEvents(record);\n    } finally {',
+        to: 'await this.#inner.publishEvents(record);\n    } finally { if (this.#shared === undefined)',
+      },
+      { file: REPLICA, from: 'for (const { name } of records) this.#parts.memory.drop(name);', to: '' },
+      {
+        file: REPLICA,
+        from: 'const missing = new Map(members);',
+        to: 'const missing = new Map(members); missing.delete(this.#id);',
+      },
+    ],
+    scenarios: [ALONE],
+  },
+  {
+    name: 'the epoch of shared copies, in their name, in their MAC and before they are taken',
+    edits: [
+      {
+        file: LINK,
+        from: 'token: string): Promise<Taken> {',
+        to: "token: string): Promise<Taken> { epoch = 'e';",
+      },
+      { file: LINK, from: 'ms: number): Promise<void> {', to: "ms: number): Promise<void> { epoch = 'e';" },
+      { file: SCRIPTS, from: "ARGV[2] .. epoch .. ':' .. ARGV[at]", to: "ARGV[2] .. 'e:' .. ARGV[at]" },
+      { file: SCRIPTS, from: "if not nonce or replid .. ':' .. nonce ~= ARGV[1] then return {} end", to: '' },
+      { file: SLOTS, from: 'text: string): string {', to: "text: string): string { epoch = 'e';" },
+    ],
+    scenarios: [OLD_DUMP],
+  },
+  {
+    name: 'the MAC of shared copies',
+    edits: [{ file: SLOTS, from: '!timingSafeEqual(mac, expected)', to: 'false' }],
+    scenarios: [SWAPPED],
+  },
+  {
+    name: 'the telling of changes whose replica died',
+    edits: [
+      {
+        file: 'coherence/changes.ts',
+        from: 'if (record !== undefined) await this.#spread.tell([spreadRecord(target.kind, record)]);',
+        to: 'if (record === undefined) return;',
+      },
+    ],
+    scenarios: [KILLED_BETWEEN, CUT_OFF_CHANGER],
+  },
+];
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** A copy of the sources with the mutation made. @throws Error where an edit does not match exactly once. */
+export function mutated({ name, edits }: Pick<Mutation, 'name' | 'edits'>): {
+  readonly main: string;
+  remove(): void;
+} {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-mutation-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    cpSync(join(ROOT, 'src'), join(folder, 'src'), { recursive: true });
+    for (const shared of ['node_modules', 'package.json', 'proto', 'third_party'])
+      symlinkSync(join(ROOT, shared), join(folder, shared));
+    for (const { file, from, to } of edits) {
+      const path = join(folder, 'src', file);
+      const parts = readFileSync(path, 'utf8').split(from);
+      if (parts.length !== 2) {
+        throw new Error(`${name}: ${file} has ${parts.length - 1} times, not once: ${from}`);
+      }
+      writeFileSync(path, parts.join(to));
+    }
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { main: join(folder, 'src/main.ts'), remove };
+}

@@ -1,0 +1,160 @@
+/** Replicas that are stopped, cut off or slow while something is taken away. */
+
+import { setTimeout } from 'node:timers/promises';
+import type { TestKey } from '../clients.ts';
+import { requireOk, type Scenario, watch } from '../scenario.ts';
+
+/** Requests that queue in the socket of a stopped replica. */
+const QUEUED = 20;
+const ROUNDS = 6;
+const SLOW_ROUNDS = 3;
+const STEPS = 6;
+
+export const STOPPED: Scenario = {
+  name: 'a replica that was stopped across a revocation accepts the key no more, neither in what queued nor later',
+  async run(cluster, clients) {
+    const [acting, stopped] = [cluster.at(0), cluster.at(1)];
+    const key = await clients.create(acting);
+    await clients.warm([key]);
+    // Connections that are open already: their requests are the first that it reads.
+    await Promise.all(Array.from({ length: QUEUED }, () => clients.verify(stopped, key.credential)));
+    stopped.pause();
+    requireOk(await clients.revoke(acting, key));
+    const queued = Array.from({ length: QUEUED }, () => clients.verify(stopped, key.credential));
+    await setTimeout(100);
+    stopped.resume();
+    await Promise.all(queued);
+    await watch(clients, stopped, key.credential, 1500);
+  },
+};
+
+export const CUT_OFF: Scenario = {
+  name: 'a replica that is cut off from Redis accepts the key no more once its revocation has returned OK',
+  async run(cluster, clients) {
+    const [acting, away] = [cluster.at(0), cluster.at(1)];
+    for (const fault of ['cut', 'halfOpen'] as const) {
+      const key = await clients.create(acting);
+      await clients.warm([key]);
+      away.toRedis[fault]();
+      requireOk(await clients.revoke(acting, key));
+      await watch(clients, away, key.credential, 1000);
+      await away.toRedis.restore();
+      await watch(clients, away, key.credential, 1500);
+      await cluster.leased();
+    }
+  },
+};
+
+export const SLOW: Scenario = {
+  name: 'a replica that hears late of a change is waited for',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(1)];
+    slow.toRedis.delay(120);
+    await setTimeout(600);
+    for (let round = 0; round < ROUNDS; round++) {
+      const key = await clients.create(acting);
+      await clients.answered(slow, key.credential);
+      requireOk(await clients.revoke(acting, key));
+      for (let asked = 0; asked < 10; asked++) await clients.verify(slow, key.credential);
+    }
+  },
+};
+
+export const VERY_SLOW: Scenario = {
+  name: 'a lease that was granted long ago by the time that its grant arrives is none',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(1)];
+    for (let round = 0; round < SLOW_ROUNDS; round++) {
+      const keys: TestKey[] = [];
+      while (keys.length < STEPS) keys.push(await clients.create(acting));
+      await clients.warm(keys, [slow]);
+      slow.toRedis.delay(450);
+      await setTimeout(2500);
+      // One of them is announced when a question of the slow one has just been answered, and the answer is on its way.
+      const taken = keys.map(async (key, step) => {
+        await setTimeout(170 * step);
+        requireOk(await clients.revoke(acting, key));
+        await watch(clients, slow, key.credential, 800);
+      });
+      await Promise.all(taken);
+      await slow.toRedis.restore();
+      await cluster.leased();
+    }
+  },
+};
+
+export const ALONE: Scenario = {
+  name: 'a replica that is the only one left accepts no more what it has taken away itself',
+  async run(cluster, clients) {
+    const [left, ...others] = [cluster.at(0), cluster.at(1), cluster.at(2)];
+    for (const other of others) await other.kill();
+    const keys = [await clients.create(left), await clients.create(left), await clients.create(left)];
+    await clients.warm(keys, [left]);
+    for (const [index, key] of keys.entries()) {
+      // By the second one it knows that nobody is to be waited for.
+      requireOk(await clients.revoke(left, key));
+      for (let asked = 0; asked < 10; asked++) await clients.verify(left, key.credential);
+      if (index === 0) left.toRedis.delay(100);
+      await setTimeout(600);
+    }
+    await left.toRedis.restore();
+    for (const other of others) await other.start();
+  },
+};
+
+export const OWNER_STOPPED: Scenario = {
+  name: 'RevokeKeys, not_before and the disabling of an owner hold on a replica that was stopped meanwhile',
+  async run(cluster, clients) {
+    const [acting, stopped] = [cluster.at(0), cluster.at(2)];
+    for (const change of ['revokeOwner', 'endBefore', 'disableOwner'] as const) {
+      const owner = { kind: 'user', id: `${change}-${performance.now()}` };
+      const keys = [await clients.create(acting, owner), await clients.create(acting, owner)];
+      await clients.warm(keys);
+      stopped.pause();
+      requireOk(await clients[change](acting, owner, keys));
+      const queued = keys.map(({ credential }) => clients.verify(stopped, credential));
+      await setTimeout(50);
+      stopped.resume();
+      await Promise.all(queued);
+      for (const { credential } of keys) await watch(clients, stopped, credential, 300);
+      await clients.warm(keys);
+      await cluster.leased();
+    }
+  },
+};
+
+export const EVERY_CHANGE: Scenario = {
+  name: 'whatever is taken away on one replica is gone on every other when the call returns',
+  async run(cluster, clients) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const acting = cluster.at(round % 3);
+      const gone = async (key: TestKey) => {
+        const { credential } = key;
+        await clients.warm([key]);
+        return () => Promise.all(cluster.replicas.map((one) => clients.verify(one, credential)));
+      };
+      const revoked = await clients.create(acting);
+      const askRevoked = await gone(revoked);
+      requireOk(await clients.revoke(acting, revoked));
+      await askRevoked();
+
+      const rotated = await clients.create(acting);
+      const askRotated = await gone(rotated);
+      requireOk(await clients.rotate(acting, rotated));
+      await askRotated();
+      // The new one works everywhere at once.
+      await clients.warm([rotated]);
+
+      const disabled = await clients.create(acting);
+      const askDisabled = await gone(disabled);
+      requireOk(await clients.disable(acting, disabled));
+      await askDisabled();
+
+      const keyspace = await clients.createKeyspace(acting);
+      const inside = await clients.create(acting, undefined, keyspace);
+      const askInside = await gone(inside);
+      requireOk(await clients.revokeKeyspace(acting, keyspace, [inside]));
+      await askInside();
+    }
+  },
+};

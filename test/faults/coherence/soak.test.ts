@@ -1,0 +1,27 @@
+/** Changes and faults by chance find nothing wrong. `npm run soak` does it for longer. */
+
+import { expect, onTestFinished, test } from 'vitest';
+import { MONGOD } from '../../support/mongodb.ts';
+import { REDIS } from '../../support/redis.ts';
+import { Cluster } from './cluster.ts';
+import { seedOf } from './random.ts';
+import { soak } from './soak.ts';
+
+const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 30);
+
+test.skipIf(MONGOD === '' || REDIS === '')(
+  'no answer is wrong while replicas, links, Redis and the store are harmed by chance',
+  async () => {
+    const seed = seedOf();
+    const faults: string[] = [];
+    const cluster = await Cluster.start({ storeMs: 1500 });
+    onTestFinished(() => cluster.remove());
+    const { violations } = await soak(cluster, {
+      seed,
+      seconds: SECONDS,
+      onFault: (what) => faults.push(what),
+    });
+    expect(violations, `GATEHOUSE_TEST_SEED=${seed}, after ${faults.join('; ')}`).toEqual([]);
+  },
+  1000 * (SECONDS + 150),
+);

@@ -1,0 +1,223 @@
+/** Changes, faults and questions by chance for a while, decided by a seed, and what was wrong in the end. */
+
+import { clearTimeout, setTimeout as setTimer } from 'node:timers';
+import { setTimeout } from 'node:timers/promises';
+import type { Credential } from './checker.ts';
+import { Clients, type TestKey } from './clients.ts';
+import type { Cluster, Replica } from './cluster.ts';
+import { harmReplica, harmServer } from './harm.ts';
+import { type Choices, choicesOf } from './random.ts';
+import { refusedWithin, within } from './scenario.ts';
+
+export interface SoakOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  /** Told of each fault once it is over. */
+  readonly onFault?: (what: string) => void;
+}
+
+export interface SoakReport {
+  readonly violations: readonly string[];
+  /** How calls ended, by what they were. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly faults: number;
+  /**
+   * Of each replica at the start, at half time and at the end, in kibibytes; a replica that was killed meanwhile began
+   * anew. A process takes some time to its usual size: it is flat where the end is not above half time.
+   */
+  readonly memory: readonly {
+    readonly replica: string;
+    readonly start: number;
+    readonly half: number;
+    readonly end: number;
+  }[];
+}
+
+/** Keys that are good at one time, and of those that are not, the last ones. */
+const LIVE = 30;
+const DEAD = 60;
+/** Questions are most telling about what changed last. */
+const FRESH = 6;
+const CHANGERS = 2;
+const ASKERS = 2;
+/** Milliseconds from one question of an asker to its next. */
+const ASK_MS = 8;
+/** Milliseconds within which all must be as it should be when nothing is harmed any more, on a busy machine. */
+const SETTLED_MS = 30_000;
+
+export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOptions): Promise<SoakReport> {
+  const world = new World(cluster);
+  await world.begin();
+  const sizes = () => cluster.replicas.map(({ memory }) => memory);
+  const starts = sizes();
+  let halves = starts;
+  const half = setTimer(() => {
+    halves = sizes();
+  }, 500 * seconds);
+  const end = performance.now() + 1000 * seconds;
+  const running = () => performance.now() < end;
+  let faults = 0;
+  const harm = async (choices: Choices, work: typeof harmReplica) => {
+    while (running()) {
+      const what = await work(cluster, choices);
+      faults++;
+      onFault?.(what);
+    }
+  };
+  const changes = Array.from({ length: CHANGERS }, async (_, lane) => {
+    const choices = choicesOf(seed, 10 + lane);
+    while (running()) {
+      await world.change(choices);
+      await setTimeout(choices.between(5, 80));
+    }
+  });
+  const questions = cluster.replicas.flatMap((replica, index) =>
+    Array.from({ length: ASKERS }, async (_, lane) => {
+      const choices = choicesOf(seed, 100 + 10 * index + lane);
+      while (running()) await world.ask(replica, choices);
+    }),
+  );
+  await Promise.all([
+    harm(choicesOf(seed, 1), harmReplica),
+    harm(choicesOf(seed, 2), harmServer),
+    ...changes,
+    ...questions,
+  ]);
+  await cluster.heal();
+  await cluster.leased(SETTLED_MS);
+  await world.settled();
+  const { violations, counts } = world.clients;
+  clearTimeout(half);
+  const ends = sizes();
+  return {
+    violations,
+    counts,
+    faults,
+    memory: cluster.replicas.map(({ name }, index) => ({
+      replica: name,
+      start: starts[index] ?? 0,
+      half: halves[index] ?? 0,
+      end: ends[index] ?? 0,
+    })),
+  };
+}
+
+/** The keys that there are. */
+class World {
+  readonly clients: Clients;
+  readonly #cluster: Cluster;
+  readonly #live: TestKey[] = [];
+  #dead: Credential[] = [];
+  #fresh: Credential[] = [];
+  /** Taken away, as it was told, although nobody confirmed it. */
+  readonly #unconfirmed: Credential[] = [];
+  #owners = 0;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.clients = new Clients(cluster);
+  }
+
+  async begin(): Promise<void> {
+    while (this.#live.length < LIVE / 2) this.#live.push(await this.clients.create(this.#cluster.at(0)));
+    await this.clients.warm(this.#live);
+  }
+
+  async ask(replica: Replica, choices: Choices): Promise<void> {
+    const lists = [this.#fresh, this.#live.map(({ credential }) => credential), this.#dead];
+    const list = choices.oneOf(lists.filter((one) => one.length > 0));
+    const begun = performance.now();
+    const { answer } = await this.clients.verify(replica, choices.oneOf(list));
+    const pause = answer === 'none' ? 5 * ASK_MS : ASK_MS - (performance.now() - begun);
+    await setTimeout(Math.max(1, pause));
+  }
+
+  /** One change of any kind, by any replica. */
+  async change(choices: Choices): Promise<void> {
+    const replica = choices.oneOf(this.#cluster.replicas);
+    const what = choices.weighted({
+      create: 6,
+      revoke: 4,
+      rotate: 3,
+      disable: 2,
+      rename: 2,
+      owner: 3,
+      keyspace: 1,
+    });
+    const room = this.#live.length < LIVE;
+    if (what === 'owner' || what === 'keyspace') return this.#many(replica, choices, what);
+    if ((what === 'create' && room) || this.#live.length === 0) {
+      const key = await this.clients.tryCreate(replica);
+      if (key !== undefined) this.#keep(key);
+      return;
+    }
+    const key = this.#live.splice(choices.between(0, this.#live.length - 1), 1)[0];
+    if (key === undefined) return;
+    const old = key.credential;
+    if (what === 'rename') {
+      await this.clients.rename(replica, key);
+      this.#keep(key);
+    } else if (what === 'rotate') {
+      await this.clients.rotate(replica, key);
+      this.#ended(old);
+      // Where it is not known whether there is another secret, nothing can be said of the key.
+      if (key.credential !== old) this.#keep(key);
+    } else {
+      const answer = await this.clients[what === 'disable' ? 'disable' : 'revoke'](replica, key);
+      if (answer.reason === 'PROPAGATION_UNCONFIRMED') this.#unconfirmed.push(old);
+      this.#ended(old);
+    }
+    this.#askAll(old);
+  }
+
+  /** Takes away all keys of an owner or of a keyspace by one call. */
+  async #many(replica: Replica, choices: Choices, what: 'owner' | 'keyspace'): Promise<void> {
+    const { clients } = this;
+    const maker = choices.oneOf(this.#cluster.replicas);
+    const owner = what === 'owner' ? { kind: 'user', id: `o${this.#owners++}` } : undefined;
+    const keyspace = owner === undefined ? await clients.tryCreateKeyspace(maker) : 'default';
+    if (keyspace === undefined) return;
+    const made = [
+      await clients.tryCreate(maker, owner, keyspace),
+      await clients.tryCreate(maker, owner, keyspace),
+    ];
+    const keys = made.filter((one) => one !== undefined);
+    for (const { credential } of keys) this.#askAll(credential);
+    await setTimeout(choices.between(1, 100));
+    const how = choices.oneOf(['revokeOwner', 'disableOwner', 'endBefore'] as const);
+    if (owner === undefined) await clients.revokeKeyspace(replica, keyspace, keys);
+    else await clients[how](replica, owner, keys);
+    for (const { credential } of keys) {
+      this.#ended(credential);
+      this.#askAll(credential);
+    }
+  }
+
+  /** Asks every replica at once; those that are stopped answer later. */
+  #askAll(credential: Credential): void {
+    for (const replica of this.#cluster.replicas) void this.clients.verify(replica, credential);
+  }
+
+  #keep(key: TestKey): void {
+    this.#live.push(key);
+    this.#fresh = [key.credential, ...this.#fresh].slice(0, FRESH);
+  }
+
+  #ended(credential: Credential): void {
+    this.#dead = [credential, ...this.#dead].slice(0, DEAD);
+    this.#fresh = [credential, ...this.#fresh].slice(0, FRESH);
+  }
+
+  /** What was told to apply has come to apply, and what is good works, on each replica. */
+  async settled(): Promise<void> {
+    for (const replica of this.#cluster.replicas) {
+      for (const one of this.#unconfirmed) await refusedWithin(this.clients, replica, one, SETTLED_MS);
+      for (const { credential } of this.#live) {
+        await within(`${replica.name} accepts ${credential.name}`, SETTLED_MS, async () => {
+          return (await this.clients.verify(replica, credential)).answer === 'valid';
+        });
+      }
+      for (const one of this.#dead) await this.clients.answered(replica, one);
+    }
+  }
+}
