@@ -70,7 +70,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the lease of a read',
-    edits: [{ file: MEMORY, from: 'if (!this.#lease.held) {', to: 'if (this.#lease.epoch === "") {' }],
+    edits: [
+      {
+        file: MEMORY,
+        from: 'if (!this.#lease.held || this.#closed) {',
+        to: 'if (this.#lease.epoch === "") {',
+      },
+    ],
     scenarios: [CUT_OFF, STOPPED],
   },
   {
@@ -157,7 +163,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SCRIPTS,
-        from: "string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')",
+        from: "string.match(info, 'master_replid:(%x+)')",
         to: "'same'",
       },
     ],
@@ -173,7 +179,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the catching up before a lease',
-    edits: [{ file: REPLICA, from: 'if (this.#applied === reply.last && settled)', to: 'if (settled)' }],
+    edits: [
+      {
+        file: REPLICA,
+        from: 'if (this.#applied !== reply.last || !settled) return;',
+        to: 'if (!settled) return;',
+      },
+    ],
     scenarios: [FAR_BEHIND],
   },
   {
@@ -208,7 +220,11 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       { file: LINK, from: 'ms: number): Promise<void> {', to: "ms: number): Promise<void> { epoch = 'e';" },
       { file: SCRIPTS, from: "ARGV[2] .. epoch .. ':' .. ARGV[at]", to: "ARGV[2] .. 'e:' .. ARGV[at]" },
-      { file: SCRIPTS, from: "if not nonce or replid .. ':' .. nonce ~= ARGV[1] then return {} end", to: '' },
+      {
+        file: SCRIPTS,
+        from: "if not nonce or not string.find(info, 'role:master', 1, true) or replid .. ':' .. nonce ~= ARGV[1] then return {} end",
+        to: '',
+      },
       { file: SLOTS, from: 'text: string): string {', to: "text: string): string { epoch = 'e';" },
     ],
     scenarios: [OLD_DUMP],
