@@ -102,7 +102,7 @@ export class Changes {
     const { keyspace, revision } = key;
     const name = secretName(secret.keyspace, secret.lookup);
     void this.#spread.tell([{ name, keyspace, revision }]).catch(() => undefined);
-    await this.#publish({ kind: 'key', id: key.id });
+    await this.#publish('key', key);
     return true;
   }
 
@@ -113,7 +113,7 @@ export class Changes {
     if (!added) return false;
     try {
       await this.#confirm('keyspace', keyspace);
-      await this.#publish({ kind: 'keyspace', id: keyspace.id });
+      await this.#publish('keyspace', keyspace);
     } catch (error) {
       // It is there, and nothing was taken from anybody.
       this.#onUnpublished(error);
@@ -244,12 +244,12 @@ export class Changes {
           return false;
         },
       );
-      if (told) await this.#publish({ kind, id: record.id });
+      if (told) await this.#publish(kind, record);
       return { record, propagation: this.#nowhere() };
     }
     try {
       const propagation = await this.#confirm(kind, record);
-      if (record.pending.length > 0) await this.#publish({ kind, id: record.id });
+      if (record.pending.length > 0) await this.#publish(kind, record);
       return { record, propagation };
     } catch (error) {
       if (!evenUnconfirmed || !isUnconfirmed(error)) throw error;
@@ -290,8 +290,9 @@ export class Changes {
   /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */
   async finish(target: UnpublishedRecord): Promise<void> {
     const record = await this.#stored(target);
-    if (record !== undefined) await this.#spread.tell([spreadRecord(target.kind, record)]);
-    await this.#store.publishEvents(target);
+    if (record === undefined) return;
+    await this.#spread.tell([spreadRecord(target.kind, record)]);
+    await this.#store.publishEvents(target, record.revision);
   }
 
   async #stored({ kind, id }: UnpublishedRecord): Promise<Changeable | undefined> {
@@ -337,9 +338,10 @@ export class Changes {
   }
 
   // The change is made and durable by now, so a failure here is not the caller's.
-  async #publish(record: UnpublishedRecord): Promise<void> {
+  // Events of later revisions stay: whoever made those may end before telling the replicas.
+  async #publish(kind: UnpublishedRecord['kind'], { id, revision }: Changeable): Promise<void> {
     try {
-      await this.#store.publishEvents(record);
+      await this.#store.publishEvents({ kind, id }, revision);
     } catch (error) {
       this.#onUnpublished(error);
     }

@@ -3,11 +3,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { PendingSweep, publishPending } from '../../src/coherence/pending.ts';
+import type { SpreadRecord } from '../../src/coherence/spread.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { Key } from '../../src/domain/key.ts';
 import type { KeyStore, UnpublishedRecord } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
-import { sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
+import { changed, sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 
 const INTERVAL_MS = 1000;
@@ -62,6 +63,45 @@ describe('publishPending', () => {
     for (const other of others) expect(await isPublished(store, other)).toBe(true);
     expect(await store.listUnpublished(9)).toEqual([{ kind: 'key', id: bad?.id }]);
   });
+});
+
+describe('a change whose process ended before it told the others', () => {
+  /** What happens once to the record of a key, after it was announced and before its event is taken off. */
+  async function overtaken(begin: (changes: Changes, key: Key) => Promise<unknown>) {
+    const store = await openSqliteStore(':memory:');
+    const key = await leaveKey(store);
+    const told: string[] = [];
+    const tell = async (records: readonly SpreadRecord[]) => {
+      told.push(...records.map(({ revision }) => String(revision)));
+      const now = await store.getKey(key.id);
+      if (now === undefined || told.length > 1) return;
+      // Another process writes, and is killed.
+      const next = changed(now, { name: 'later' });
+      await store.replaceKey({ ...next, pending: [...now.pending, sampleEvent(next)] });
+    };
+    const none = { replicas: 1, acknowledged: 1, effectiveTime: T0 };
+    const confirm = (records: readonly SpreadRecord[]) => tell(records).then(() => none);
+    const spread = { reachable: true, tell, confirm };
+    const changes = new Changes(store, () => T0, fail, { record: store, spread });
+    await begin(changes, key);
+    const later = told.map(Number)[0] ?? 0;
+    expect((await store.getKey(key.id))?.pending.map(({ revision }) => revision)).toEqual([later + 1]);
+    await publishPending(store, changes, fail);
+    expect(told.map(Number)).toEqual([later, later + 1]);
+    expect((await store.getKey(key.id))?.pending).toEqual([]);
+  }
+
+  test('is still told of where the one before it was being finished', () =>
+    overtaken((changes, { id }) => changes.finish({ kind: 'key', id })));
+
+  test('is still told of where the one before it was just confirmed', () =>
+    overtaken((changes, { id }) =>
+      changes.changeKey(id, (key) => ({ ...key, name: 'first' }), {
+        action: 'key.update',
+        actor: { id: 'key_1' },
+        changedFields: () => ['name'],
+      }),
+    ));
 });
 
 describe('the sweep', () => {
