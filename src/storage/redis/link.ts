@@ -8,6 +8,10 @@ const COMMAND_MS = 400;
 const CONNECT_MS = 1000;
 /** Milliseconds between two tries to connect, at most. */
 const RETRY_MS = 500;
+/** Milliseconds that a connection holds which is worth being made anew at once. */
+const STEADY_MS = 1000;
+/** What a server says that is not, or may be no more, the master: its name may lead to another one by now. */
+const NOT_MASTER = /\b(READONLY|NOREPLICAS)\b/;
 /** A listener hears nothing for hours, so only a question shows that its connection is dead. */
 const LISTENER_CHECK_MS = 2000;
 const OLDEST_VERSION = [6, 2];
@@ -77,6 +81,7 @@ export class RedisLink {
   readonly #checkListener: NodeJS.Timeout;
   /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
+  #readyAt = Number.NEGATIVE_INFINITY;
   #settleMs = 0;
   #unfit: RedisUnusable | undefined;
 
@@ -98,6 +103,8 @@ export class RedisLink {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
+      // It would await no answer, so that a connection which breaks then ends the process.
+      autoResubscribe: false,
       retryStrategy: (times: number) => Math.min(50 * times, RETRY_MS),
       keepAlive: 1000,
     } satisfies RedisOptions;
@@ -105,11 +112,15 @@ export class RedisLink {
       ...options,
       // Syncs come every 50 ms, so that silence means a dead connection.
       socketTimeout: CONNECT_MS,
+      reconnectOnError: ({ message }) => NOT_MASTER.test(message),
+      retryStrategy: (times) =>
+        performance.now() - this.#readyAt < STEADY_MS ? RETRY_MS : options.retryStrategy(times),
       scripts: SCRIPTS,
     }) as Scripted;
     this.#listener = new Redis(url, { ...options, connectionName: 'gatehouse-hints' });
     for (const one of [this.#commands, this.#listener]) one.on('error', onError);
     this.#commands.on('ready', () => {
+      this.#readyAt = performance.now();
       this.#check().then(
         () => {
           this.#fit = true;
