@@ -46,7 +46,7 @@ export interface ReplicaParts {
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
-  /** Whether this replica's Redis is still that of the others. Asked before a lease is taken anew. @throws where it cannot be told. */
+  /** Whether this replica's Redis is still that of the others. Asked where no lease says so. @throws where it cannot be told. */
   readonly isOurs?: () => Promise<boolean>;
 }
 
@@ -164,7 +164,14 @@ export class Replica implements Lease, Spread {
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);
     this.#sync();
+    if (!(await this.#belongs())) throw new Error('the other replicas share another Redis by now');
     return reply;
+  }
+
+  /** Whether those that were told are all there are. Nobody takes the domain away from who holds a lease. */
+  async #belongs(): Promise<boolean> {
+    if (this.#stopped) return false;
+    return this.held || this.#parts.isOurs === undefined || (await this.#parts.isOurs());
   }
 
   /**

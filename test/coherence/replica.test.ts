@@ -204,6 +204,31 @@ describe.each([
       });
     });
 
+    test('who was taken its domain away confirms nothing, before it knows of that and after', async () => {
+      let ours = true;
+      let wall = 0;
+      const { replica, stop } = await startReplica(redis.url(), unique('domain'), {
+        clocks: { monotonic: () => performance.now(), wall: () => wall },
+        isOurs: async () => ours,
+      });
+      onTestFinished(stop);
+      await setTimeout(LEASE_MS);
+      const records = [{ name: 'key:1', keyspace: 'acx', revision: 2 }] as const;
+      expect(await replica.confirm(records)).toMatchObject({ replicas: 1, acknowledged: 1 });
+      const refused = { kind: 'unavailable', reason: 'PROPAGATION_UNCONFIRMED' };
+      // It was stopped for long, and others made a domain of their own.
+      ours = false;
+      wall += 10_000;
+      expect(replica.held).toBe(false);
+      await expect(replica.confirm(records)).rejects.toMatchObject(refused);
+      await expect(replica.tell(records)).rejects.toThrow();
+      ours = true;
+      await leased(replica);
+      replica.forgo();
+      await expect(replica.confirm(records)).rejects.toMatchObject(refused);
+      await expect(replica.tell(records)).rejects.toThrow();
+    });
+
     test('who stops is waited for no more', async () => {
       const { here, there } = await two();
       await there.stop();
