@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { PendingSweep, publishPending } from '../../src/coherence/pending.ts';
-import type { SpreadRecord } from '../../src/coherence/spread.ts';
+import { changeRegistry } from '../../src/coherence/registry.ts';
+import { type SpreadRecord, spreadAmongBlind } from '../../src/coherence/spread.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { Key } from '../../src/domain/key.ts';
 import type { KeyStore, UnpublishedRecord } from '../../src/storage/key-store.ts';
@@ -90,6 +91,21 @@ describe('a change whose process ended before it told the others', () => {
     expect(told.map(Number)).toEqual([later, later + 1]);
     expect((await store.getKey(key.id))?.pending).toEqual([]);
   }
+
+  test('is left to the replicas that share a Redis by a process that shares none', async () => {
+    const store = await openSqliteStore(':memory:');
+    const key = await leaveKey(store);
+    const spread = spreadAmongBlind(store, () => T0);
+    const changes = new Changes(store, () => T0, fail, { record: store, spread });
+    await changeRegistry(store, () => ({ domain: 'theirs' }));
+    const errors: unknown[] = [];
+    await publishPending(store, changes, (error) => errors.push(error));
+    expect(errors).toHaveLength(1);
+    expect((await store.getKey(key.id))?.pending).toEqual(key.pending);
+    await changeRegistry(store, () => ({ domain: undefined }));
+    await publishPending(store, changes, fail);
+    expect(await isPublished(store, key)).toBe(true);
+  });
 
   test('is still told of where the one before it was being finished', () =>
     overtaken((changes, { id }) => changes.finish({ kind: 'key', id })));
