@@ -7,6 +7,7 @@
  */
 
 import { setTimeout } from 'node:timers/promises';
+import type { Registry } from '../domain/keyspace.ts';
 import { randomText } from '../domain/token.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import { StoreUnusable } from '../storage/unusable.ts';
@@ -42,7 +43,7 @@ export async function joinDomain(
   }
   const made = randomText('base62', 16);
   await changeRegistry(store, (registry) =>
-    registry.domain === domain ? { domain: made, domainClaim: undefined } : undefined,
+    isFree(registry, domain) ? { domain: made, domainClaim: undefined } : undefined,
   );
   // Of two that are started at once one has made it, and the other one's Redis has to be the same.
   return (await store.readRegistry()).domain === made ? made : joinDomain(store, isCarried);
@@ -65,9 +66,17 @@ export async function leaveDomain(store: RegistryStore): Promise<void> {
       'REDIS_URL is none, but a replica over this store that shares a Redis with others is running; stop them all first',
     );
   }
-  await changeRegistry(store, (registry) =>
-    registry.domain === domain ? { domain: undefined, domainClaim: undefined } : undefined,
-  );
+  let left = false;
+  await changeRegistry(store, (registry) => {
+    left = isFree(registry, domain);
+    return left ? { domain: undefined, domainClaim: undefined } : undefined;
+  });
+  if (!left) await leaveDomain(store);
+}
+
+/** Whether it is still as it was asked for: whoever said no at the last moment has taken the question off. */
+function isFree(registry: Registry, domain: string | undefined): boolean {
+  return registry.domain === domain && (domain === undefined || registry.domainClaim !== undefined);
 }
 
 async function isCarriedSoon(

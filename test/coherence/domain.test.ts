@@ -77,6 +77,24 @@ describe('a process whose Redis does not carry the domain', () => {
     },
   );
 
+  test('does not take the domain from a replica that objects at the very last moment', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    let back = false;
+    const { watch } = live(store, domain, () => back);
+    const late = overlaidStore(store, {
+      async replaceRegistry(next) {
+        if (next.domain !== domain) {
+          back = true;
+          expect(await watch.isOurs(true)).toBe(true);
+        }
+        return store.replaceRegistry(next);
+      },
+    });
+    await expect(joinDomain(late, redis().isCarried)).rejects.toThrow(StoreUnusable);
+    expect((await store.readRegistry()).domain).toBe(domain);
+  });
+
   test('waits for those who are about to begin anew in a Redis that was emptied', async () => {
     const store = await open();
     const { carried, isCarried } = redis();
