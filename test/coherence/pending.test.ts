@@ -222,6 +222,52 @@ describe('the sweep', () => {
     expect(listed).toHaveBeenCalledTimes(1);
   });
 
+  test('leaves everything where the other replicas cannot be told, says nothing, and goes on when they can', async () => {
+    const store = await openSqliteStore(':memory:');
+    const keys = [await leaveKey(store), await leaveKey(store)];
+    let reachable = false;
+    let now = 0;
+    const finish = vi.fn((record: UnpublishedRecord) => store.publishEvents(record));
+    const others = {
+      finish,
+      get reachable() {
+        return reachable;
+      },
+    };
+    const sweep = new PendingSweep(store, others, () => now, fail);
+    const round = async () => {
+      now += INTERVAL_MS;
+      vi.advanceTimersByTime(INTERVAL_MS);
+      for (let turn = 0; turn < 10; turn++) await store.ping();
+    };
+    for (let count = 0; count < 5; count++) await round();
+    await publishPending(store, others, fail);
+    expect(finish).not.toHaveBeenCalled();
+    reachable = true;
+    await round();
+    expect(finish).toHaveBeenCalledTimes(keys.length);
+    await sweep.stop();
+  });
+
+  test('its stop waits for no more than the one record that is being finished', async () => {
+    const store = await openSqliteStore(':memory:');
+    for (let count = 0; count < 3; count++) await leaveKey(store);
+    let now = 0;
+    const gate = Promise.withResolvers<void>();
+    const finish = vi.fn(() => gate.promise);
+    const sweep = new PendingSweep(store, { reachable: true, finish }, () => now, fail);
+    for (let count = 0; count < 4; count++) {
+      now += INTERVAL_MS;
+      vi.advanceTimersByTime(INTERVAL_MS);
+      for (let turn = 0; turn < 10; turn++) await store.ping();
+    }
+    expect(finish).toHaveBeenCalledTimes(1);
+    const stop = sweep.stop();
+    gate.resolve();
+    await stop;
+    expect(finish).toHaveBeenCalledTimes(1);
+  });
+
   test('its stop waits for the sweep that is at work', async () => {
     const store = await openSqliteStore(':memory:');
     const gate = Promise.withResolvers<void>();
