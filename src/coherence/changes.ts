@@ -21,7 +21,7 @@ import { isUnconfirmed, type Propagation, type Spread, type SpreadRecord, spread
 export interface Changed<R> {
   readonly record: R;
   readonly propagation: Propagation;
-  /** Why not all replicas are known to have it; only where that was allowed. */
+  /** Why not all replicas are known to have it; only where that was but tried. */
   readonly unconfirmed?: unknown;
 }
 
@@ -35,11 +35,15 @@ export interface ChangeOptions<R> {
   readonly expectedRevision?: number;
   /** Names of the fields that differ, for the audit event. */
   readonly changedFields: (before: R, after: R) => readonly string[];
-  /** Whether nothing is taken away that was not before, so that nobody need wait for the replicas. */
-  readonly takesNothing?: boolean;
-  /** Whether the caller is told of a change that was made although not all replicas confirmed it. */
-  readonly evenUnconfirmed?: boolean;
+  /** Left out: `needed`. */
+  readonly confirmation?: Confirmation;
 }
+
+/**
+ * Whether a change is one only when all replicas confirmed it. `tried`: who made it is told why they did not, and decides.
+ * `unneeded`: nothing is taken away that was not before, or the call fails anyway; the replicas are told, and not waited for.
+ */
+export type Confirmation = 'needed' | 'tried' | 'unneeded';
 
 type Changeable = ChangeableRecord & {
   readonly updateTime: number;
@@ -234,9 +238,9 @@ export class Changes {
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    { takesNothing = false, evenUnconfirmed = false }: ChangeOptions<R>,
+    { confirmation = 'needed' }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
-    if (takesNothing) {
+    if (confirmation === 'unneeded') {
       const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
         () => true,
         (error: unknown) => {
@@ -252,7 +256,7 @@ export class Changes {
       if (record.pending.length > 0) await this.#publish(kind, record);
       return { record, propagation };
     } catch (error) {
-      if (!evenUnconfirmed || !isUnconfirmed(error)) throw error;
+      if (confirmation === 'needed' || !isUnconfirmed(error)) throw error;
       return { record, propagation: this.#nowhere(), unconfirmed: error };
     }
   }
