@@ -24,19 +24,25 @@ const ANSWER_MS = 2 * LOOK_MS + LEASE_MS;
 const RETURN_MS = 1000;
 const POLL_MS = 50;
 
+/** Whether the process's Redis carries a domain; undefined: it cannot be asked now. */
+type IsCarried = (domain: string) => Promise<boolean | undefined>;
+
 /**
- * The domain that a process with a Redis belongs to.
+ * The domain that a process with a Redis belongs to; undefined where that Redis cannot be asked, and might be another one
+ * than that of the replicas over this store.
  *
- * @param isCarried whether the process's Redis carries a domain; undefined: it cannot be asked.
  * @throws StoreUnusable where the replicas over this store share another Redis. Failure `unavailable`.
  */
-export async function joinDomain(
-  store: RegistryStore,
-  isCarried: (domain: string) => Promise<boolean | undefined>,
-): Promise<string> {
+export async function joinDomain(store: RegistryStore, isCarried: IsCarried): Promise<string | undefined> {
   const { domain } = await store.readRegistry();
-  if (domain !== undefined && (await isCarriedSoon(domain, isCarried))) return domain;
+  if (domain !== undefined) {
+    const carried = await isCarriedSoon(domain, isCarried);
+    if (carried !== false) return carried && domain;
+  }
   if (domain !== undefined && !(await isAbandoned(store, domain))) {
+    // Whoever said no may be one that was started at the same time, and has begun an epoch there meanwhile.
+    const carried = await isCarried(domain);
+    if (carried !== false) return carried && domain;
     throw new StoreUnusable(
       'REDIS_URL is not the Redis that the replicas over this store share; set it to the same one for all of them',
     );
@@ -79,15 +85,11 @@ function isFree(registry: Registry, domain: string | undefined): boolean {
   return registry.domain === domain && (domain === undefined || registry.domainClaim !== undefined);
 }
 
-async function isCarriedSoon(
-  domain: string,
-  isCarried: (domain: string) => Promise<boolean | undefined>,
-): Promise<boolean> {
+async function isCarriedSoon(domain: string, isCarried: IsCarried): Promise<boolean | undefined> {
   const end = performance.now() + RETURN_MS;
   for (;;) {
-    // Where it cannot be asked it may have everything.
-    if ((await isCarried(domain)) ?? true) return true;
-    if (performance.now() > end) return false;
+    const carried = await isCarried(domain);
+    if (carried !== false || performance.now() > end) return carried;
     await setTimeout(POLL_MS);
   }
 }

@@ -74,10 +74,8 @@ type Scripted = Redis & Record<keyof typeof SCRIPTS, (...values: string[]) => Pr
 export class RedisLink {
   readonly #commands: Scripted;
   readonly #listener: Redis;
-  readonly #members: string;
-  readonly #log: string;
-  readonly #hints: string;
-  readonly #prefix: string;
+  #domain: string | undefined;
+  readonly #onError: (error: unknown) => void;
   readonly #checkListener: NodeJS.Timeout;
   /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
@@ -87,14 +85,12 @@ export class RedisLink {
 
   /**
    * @param url redis:// or rediss://, with user and password.
-   * @param domain the random id of the store that all replicas share; keeps stores apart that share a Redis.
+   * @param domain what the replicas over one store share, whose keys are named by it; undefined: it is yet to be entered.
    * @param onError told of what goes wrong with the connections.
    */
-  constructor(url: string, domain: string, onError: (error: unknown) => void) {
-    this.#prefix = `gatehouse:{${domain}}:`;
-    this.#members = `${this.#prefix}members`;
-    this.#log = `${this.#prefix}log`;
-    this.#hints = `${this.#prefix}hint`;
+  constructor(url: string, domain: string | undefined, onError: (error: unknown) => void) {
+    this.#domain = domain;
+    this.#onError = onError;
     const options = {
       connectionName: 'gatehouse',
       connectTimeout: CONNECT_MS,
@@ -135,7 +131,7 @@ export class RedisLink {
     this.#commands.on('close', () => {
       this.#fit = false;
     });
-    this.#listener.on('ready', () => void this.#listener.subscribe(this.#hints).catch(onError));
+    this.#listener.on('ready', () => this.#listen());
     this.#checkListener = setInterval(() => {
       if (this.#listener.status !== 'ready') return;
       this.#listener.ping().catch(() => this.#listener.disconnect(true));
@@ -143,9 +139,20 @@ export class RedisLink {
     this.#checkListener.unref();
   }
 
-  /** Whether commands may be sent now. */
-  get ready(): boolean {
+  /** Whether the server can be asked now. */
+  get connected(): boolean {
     return this.#fit;
+  }
+
+  /** Whether commands may be sent now, to the domain. */
+  get ready(): boolean {
+    return this.#fit && this.#domain !== undefined;
+  }
+
+  /** Names the domain, once. */
+  enter(domain: string): void {
+    this.#domain = domain;
+    if (this.#listener.status === 'ready') this.#listen();
   }
 
   /** Why this Redis may not be used at all, where that was found. */
@@ -161,10 +168,13 @@ export class RedisLink {
     return this.#settleMs;
   }
 
-  /** Whether this Redis carries the domain. @throws where it cannot be asked. */
-  async carriesDomain(): Promise<boolean> {
-    if (!this.#fit) throw new Error('Redis is not connected');
-    return (await this.#commands.exists(this.#members)) === 1;
+  /** Whether this Redis carries a domain; undefined: it cannot be asked now. */
+  async carries(domain: string): Promise<boolean | undefined> {
+    if (!this.#fit) return undefined;
+    return this.#commands.exists(`${prefixOf(domain)}members`).then(
+      (count) => count === 1,
+      () => undefined,
+    );
   }
 
   /** Calls back when a change was announced; some are lost. */
@@ -243,8 +253,28 @@ export class RedisLink {
     this.#commands.disconnect();
   }
 
+  get #prefix(): string {
+    return prefixOf(this.#domain ?? '');
+  }
+
+  get #members(): string {
+    return `${this.#prefix}members`;
+  }
+
+  get #log(): string {
+    return `${this.#prefix}log`;
+  }
+
+  get #hints(): string {
+    return `${this.#prefix}hint`;
+  }
+
+  #listen(): void {
+    if (this.#domain !== undefined) this.#listener.subscribe(this.#hints).catch(this.#onError);
+  }
+
   #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
-    if (!this.#fit) return Promise.reject(new Error('Redis is not connected'));
+    if (!this.ready) return Promise.reject(new Error('Redis is not connected'));
     return this.#commands[script](...values);
   }
 
@@ -295,6 +325,11 @@ export class RedisLink {
       return undefined;
     }
   }
+}
+
+/** Keeps stores apart that share a Redis. */
+function prefixOf(domain: string): string {
+  return `gatehouse:{${domain}}:`;
 }
 
 function entryOf([id, fields]: [string, string[]]): LogEntry {
