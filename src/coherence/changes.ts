@@ -156,7 +156,11 @@ export class Changes {
       { kind: 'keyspace', id },
       async () => (await this.#record.listKeyspaces()).find((one) => one.id === id),
       (next) => this.#store.replaceKeyspace(next),
-      edit,
+      (keyspace) => {
+        // Also where this process has never looked: the change may be the one that shortens it.
+        this.#reused = Math.max(this.#reused, cachePolicy(keyspace).clientCacheTtl);
+        return edit(keyspace);
+      },
       options,
     );
   }
