@@ -27,6 +27,8 @@ export interface Coherence {
 /** Milliseconds that a start waits for Redis. Without it the service is slower, but right. */
 const START_MS = 2000;
 const LOOK_MS = 10;
+/** Milliseconds after which the log says again what is wrong with Redis. */
+const REPEAT_MS = 60_000;
 /** Milliseconds between two tries to join the others later than at the start. */
 const LATER_MS = 100;
 const ANOTHER_REDIS =
@@ -57,7 +59,7 @@ export async function startCoherence(
 }
 
 async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: Log): Promise<Coherence> {
-  const onError = onceEach(log);
+  const onError = seldom(log, () => performance.now());
   const { macKey } = await store.readRegistry();
   const link = new RedisLink(url, undefined, onError);
   const slots = new RedisSlots(link, macKey, Date.now);
@@ -135,13 +137,18 @@ async function reachedWithin(ms: number, link: RedisLink, holds: () => boolean):
   }
 }
 
-/** Errors come with each try to connect; a line for each kind, until another one comes, says as much. */
-function onceEach(log: Log): (error: unknown) => void {
-  let last = '';
+/** Errors come with each try to connect, of several kinds in turn: a line a minute for each kind says as much. */
+export function seldom(log: Pick<Log, 'error' | 'warn'>, now: () => number): (error: unknown) => void {
+  let since = now();
+  const told = new Set<string>();
   return (err) => {
     const text = err instanceof Error ? err.message : String(err);
-    if (text === last) return;
-    last = text;
+    if (now() - since >= REPEAT_MS) {
+      since = now();
+      told.clear();
+    }
+    if (told.has(text)) return;
+    told.add(text);
     if (err instanceof RedisUnusable) log.error({ err }, 'this Redis cannot be used');
     else log.warn({ err }, 'Redis is away or does not answer');
   };

@@ -14,8 +14,10 @@ const SYNC_MS = 50;
 /** Milliseconds for which an announcement is tried again; a call that waits has its own deadline as well. */
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;
-/** Milliseconds between two looks at who has acknowledged: the others need about two round trips. */
+/** Milliseconds until the first look at who has acknowledged: the others need about two round trips. */
 const LOOK_MS = 3;
+/** Part of the time that has passed, after which is looked again: many changes may wait for one that is silent. */
+const LOOK_PART = 0.25;
 
 /** What holds copies of records. */
 export interface Memory {
@@ -200,7 +202,8 @@ export class Replica implements Lease, Spread {
     while (!known || missing.size > 0) {
       const passed = this.#clocks.monotonic() - replied;
       if (passed >= LEASE_MS) break;
-      await setTimeout(known ? LOOK_MS : LEASE_MS - passed);
+      const rest = LEASE_MS - passed;
+      await setTimeout(known ? Math.min(rest, Math.max(LOOK_MS, LOOK_PART * passed)) : rest);
       const now = await this.#parts.link.members(epoch).catch(() => undefined);
       if (now !== undefined) mark(now);
     }

@@ -1,7 +1,7 @@
 /** A process whose Redis cannot be asked when it starts: it may be that of the others, and may be another one. */
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Coherence, startCoherence } from '../../src/coherence/coherence.ts';
+import { type Coherence, seldom, startCoherence } from '../../src/coherence/coherence.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -31,6 +31,24 @@ async function start(store: KeyStore, redisUrl: string, lines: string[] = []): P
 }
 
 const isHeld = ({ replica }: Coherence) => expect.poll(() => replica?.held, { timeout: 8000 });
+
+test('errors that come in turn, with each try, are a line each in a minute', () => {
+  const lines: string[] = [];
+  const line = ({ err }: { err: Error }) => void lines.push(err.message);
+  let now = 0;
+  const tell = seldom({ warn: line, error: line } as unknown as Parameters<typeof seldom>[0], () => now);
+  const storm = () => {
+    for (let count = 0; count < 100; count++) {
+      tell(new Error('timed out'));
+      tell(new Error('refused'));
+    }
+  };
+  storm();
+  expect(lines).toEqual(['timed out', 'refused']);
+  now = 60_000;
+  storm();
+  expect(lines).toHaveLength(4);
+});
 
 describe.skipIf(REDIS === '')('a start while Redis is away', () => {
   test('joins the others later, where it is theirs', async () => {

@@ -1,7 +1,7 @@
 /** Two replicas over one Redis: what each guard of the protocol is for (docs/revocation.md). */
 
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LEASE_MS } from '../../src/coherence/lease.ts';
 import type { ReplicaParts } from '../../src/coherence/replica.ts';
 import type { CachedKeyStore } from '../../src/storage/cache/memory.ts';
@@ -202,6 +202,21 @@ describe.each([
         kind: 'unavailable',
         reason: 'PROPAGATION_UNCONFIRMED',
       });
+    });
+
+    test('who waits for a silent one asks for it ever more seldom', async () => {
+      const domain = unique('domain');
+      const { replica, link, stop } = await startReplica(redis.url(), domain);
+      const looks = vi.spyOn(link, 'members');
+      onTestFinished(stop);
+      await setTimeout(LEASE_MS);
+      await redis.command('HSET', `gatehouse:{${domain}}:members`, 'silent', '0/1');
+      const records = [{ name: 'key:1', keyspace: 'acx', revision: 2 }] as const;
+      const ms = await pass(replica.confirm(records));
+      expect(ms).toBeGreaterThan(LEASE_MS - 5);
+      expect(ms).toBeLessThan(LEASE_MS + 200);
+      expect(looks.mock.calls.length).toBeGreaterThan(5);
+      expect(looks.mock.calls.length).toBeLessThan(50);
     });
 
     test('who was taken its domain away confirms nothing, before it knows of that and after', async () => {
