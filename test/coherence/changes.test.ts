@@ -159,9 +159,9 @@ describe('an event that cannot be published', () => {
     const parts = await makeParts(
       (store) =>
         overlaidStore(store, {
-          async publishEvents(record) {
+          async publishEvents(record, upTo) {
             if (state.failing) throw failure;
-            await store.publishEvents(record);
+            await store.publishEvents(record, upTo);
           },
         }),
       (error) => state.errors.push(error),

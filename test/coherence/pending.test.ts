@@ -273,10 +273,10 @@ describe('the sweep', () => {
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const slow = overlaidStore(store, {
-      async publishEvents(record: UnpublishedRecord) {
+      async publishEvents(record: UnpublishedRecord, upTo?: number) {
         begun.resolve();
         await gate.promise;
-        await store.publishEvents(record);
+        await store.publishEvents(record, upTo);
       },
     });
     const { sweep, rounds } = sweeping(slow);
@@ -299,9 +299,9 @@ describe('the sweep', () => {
 /** A store that publishes no event of one key. */
 function refusing(store: KeyStore, key: Key | undefined, failure: Error): KeyStore {
   return overlaidStore(store, {
-    async publishEvents(record) {
+    async publishEvents(record, upTo) {
       if (record.id === key?.id) throw failure;
-      await store.publishEvents(record);
+      await store.publishEvents(record, upTo);
     },
   });
 }
