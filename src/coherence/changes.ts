@@ -21,7 +21,7 @@ import { isUnconfirmed, type Propagation, type Spread, type SpreadRecord, spread
 export interface Changed<R> {
   readonly record: R;
   readonly propagation: Propagation;
-  /** Why not all replicas are known to have it; only where that was allowed. */
+  /** Why not all replicas are known to have it; only where that was but tried. */
   readonly unconfirmed?: unknown;
 }
 
@@ -35,11 +35,15 @@ export interface ChangeOptions<R> {
   readonly expectedRevision?: number;
   /** Names of the fields that differ, for the audit event. */
   readonly changedFields: (before: R, after: R) => readonly string[];
-  /** Whether nothing is taken away that was not before, so that nobody need wait for the replicas. */
-  readonly takesNothing?: boolean;
-  /** Whether the caller is told of a change that was made although not all replicas confirmed it. */
-  readonly evenUnconfirmed?: boolean;
+  /** Left out: `needed`. */
+  readonly confirmation?: Confirmation;
 }
+
+/**
+ * Whether a change is one only when all replicas confirmed it. `tried`: who made it is told why they did not, and decides.
+ * `unneeded`: nothing is taken away that was not before, or the call fails anyway; the replicas are told, and not waited for.
+ */
+export type Confirmation = 'needed' | 'tried' | 'unneeded';
 
 type Changeable = ChangeableRecord & {
   readonly updateTime: number;
@@ -102,7 +106,7 @@ export class Changes {
     const { keyspace, revision } = key;
     const name = secretName(secret.keyspace, secret.lookup);
     void this.#spread.tell([{ name, keyspace, revision }]).catch(() => undefined);
-    await this.#publish({ kind: 'key', id: key.id });
+    await this.#publish('key', key);
     return true;
   }
 
@@ -113,7 +117,7 @@ export class Changes {
     if (!added) return false;
     try {
       await this.#confirm('keyspace', keyspace);
-      await this.#publish({ kind: 'keyspace', id: keyspace.id });
+      await this.#publish('keyspace', keyspace);
     } catch (error) {
       // It is there, and nothing was taken from anybody.
       this.#onUnpublished(error);
@@ -152,7 +156,11 @@ export class Changes {
       { kind: 'keyspace', id },
       async () => (await this.#record.listKeyspaces()).find((one) => one.id === id),
       (next) => this.#store.replaceKeyspace(next),
-      edit,
+      (keyspace) => {
+        // Also where this process has never looked: the change may be the one that shortens it.
+        this.#reused = Math.max(this.#reused, cachePolicy(keyspace).clientCacheTtl);
+        return edit(keyspace);
+      },
       options,
     );
   }
@@ -234,9 +242,9 @@ export class Changes {
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    { takesNothing = false, evenUnconfirmed = false }: ChangeOptions<R>,
+    { confirmation = 'needed' }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
-    if (takesNothing) {
+    if (confirmation === 'unneeded') {
       const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
         () => true,
         (error: unknown) => {
@@ -244,15 +252,15 @@ export class Changes {
           return false;
         },
       );
-      if (told) await this.#publish({ kind, id: record.id });
+      if (told) await this.#publish(kind, record);
       return { record, propagation: this.#nowhere() };
     }
     try {
       const propagation = await this.#confirm(kind, record);
-      if (record.pending.length > 0) await this.#publish({ kind, id: record.id });
+      if (record.pending.length > 0) await this.#publish(kind, record);
       return { record, propagation };
     } catch (error) {
-      if (!evenUnconfirmed || !isUnconfirmed(error)) throw error;
+      if (confirmation === 'needed' || !isUnconfirmed(error)) throw error;
       return { record, propagation: this.#nowhere(), unconfirmed: error };
     }
   }
@@ -290,8 +298,9 @@ export class Changes {
   /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */
   async finish(target: UnpublishedRecord): Promise<void> {
     const record = await this.#stored(target);
-    if (record !== undefined) await this.#spread.tell([spreadRecord(target.kind, record)]);
-    await this.#store.publishEvents(target);
+    if (record === undefined) return;
+    await this.#spread.tell([spreadRecord(target.kind, record)]);
+    await this.#store.publishEvents(target, record.revision);
   }
 
   async #stored({ kind, id }: UnpublishedRecord): Promise<Changeable | undefined> {
@@ -337,9 +346,10 @@ export class Changes {
   }
 
   // The change is made and durable by now, so a failure here is not the caller's.
-  async #publish(record: UnpublishedRecord): Promise<void> {
+  // Events of later revisions stay: whoever made those may end before telling the replicas.
+  async #publish(kind: UnpublishedRecord['kind'], { id, revision }: Changeable): Promise<void> {
     try {
-      await this.#store.publishEvents(record);
+      await this.#store.publishEvents({ kind, id }, revision);
     } catch (error) {
       this.#onUnpublished(error);
     }

@@ -7,6 +7,7 @@ import { ALONE, BLIND } from '../storage/cache/shared.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import { RedisLink, RedisUnusable } from '../storage/redis/link.ts';
 import { RedisSlots } from '../storage/redis/slots.ts';
+import { StoreUnusable } from '../storage/unusable.ts';
 import type { Log } from '../telemetry/log.ts';
 import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
 import { ChangeFeed } from './feed.ts';
@@ -26,6 +27,12 @@ export interface Coherence {
 /** Milliseconds that a start waits for Redis. Without it the service is slower, but right. */
 const START_MS = 2000;
 const LOOK_MS = 10;
+/** Milliseconds after which the log says again what is wrong with Redis. */
+const REPEAT_MS = 60_000;
+/** Milliseconds between two tries to join the others later than at the start. */
+const LATER_MS = 100;
+const ANOTHER_REDIS =
+  'other replicas over this store share another Redis, or none; restart this one with their REDIS_URL';
 
 /** @throws StoreUnusable, RedisUnusable, Failure `unavailable`. */
 export async function startCoherence(
@@ -52,59 +59,75 @@ export async function startCoherence(
 }
 
 async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: Log): Promise<Coherence> {
-  const onError = onceEach(log);
-  const domain = await joinDomain(store, (domain) => isCarried(url, domain, onError));
+  const onError = seldom(log, () => performance.now());
   const { macKey } = await store.readRegistry();
-  const link = new RedisLink(url, domain, onError);
+  const link = new RedisLink(url, undefined, onError);
   const slots = new RedisSlots(link, macKey, Date.now);
   const replica: Replica = new Replica({
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
-    isOurs: () => watch.isOurs(true),
+    isOurs: async () => watch?.isOurs(true) ?? false,
     onEntries: (entries) => feed.append(entries),
     onMissed: () => feed.restart({ epoch: replica.epoch, number: replica.position }),
   });
   const feed = new ChangeFeed(() => replica.held);
   const cached = new CachedKeyStore(store, { sizes, lease: replica, shared: slots });
-  const watch: DomainWatch = new DomainWatch({
-    store,
-    domain,
-    isFollowing: () => replica.held,
-    onLost() {
-      log.error(
-        'other replicas over this store share another Redis, or none; restart this one with their REDIS_URL',
-      );
-      replica.forgo();
-    },
-  });
+  let watch: DomainWatch | undefined;
+  let stopped = false;
+  const join = async (): Promise<boolean> => {
+    const domain = await joinDomain(store, (domain) => link.carries(domain));
+    if (domain === undefined || stopped) return false;
+    link.enter(domain);
+    watch = new DomainWatch({
+      store,
+      domain,
+      isFollowing: () => replica.held,
+      onLost() {
+        log.error(ANOTHER_REDIS);
+        replica.forgo();
+      },
+    });
+    replica.start();
+    return true;
+  };
+  // Of a Redis that could not be asked at the start nothing is known: it may be another one than that of the others.
+  const joinLater = async (): Promise<void> => {
+    while (!stopped) {
+      await setTimeout(LATER_MS, undefined, { ref: false });
+      if (!link.connected) continue;
+      try {
+        if (await join()) return;
+      } catch (error) {
+        if (error instanceof StoreUnusable) return log.error(ANOTHER_REDIS);
+        onError(error);
+      }
+    }
+  };
   const stop = async () => {
-    await watch.stop();
+    stopped = true;
+    await watch?.stop();
     await replica.stop();
     await link.close();
   };
-  replica.start();
-  await reachedWithin(START_MS, link, () => replica.held).catch(async (error: unknown) => {
+  try {
+    await reachedWithin(START_MS, link, () => link.connected);
+    const joined = await join();
+    // Redis with replicas gives no lease for longer than a start should take.
+    const soon = () => link.connected && link.settleMs === 0;
+    if (joined) await reachedWithin(START_MS, link, () => replica.held || !soon());
+    else void joinLater();
+  } catch (error) {
     await stop();
     throw error;
-  });
-  if (!replica.held)
-    log.warn('Redis cannot be reached: each Verify reads the store, and changes cannot be confirmed');
-  return { cached, spread: replica, feed, replica, stop };
-}
-
-/** Whether the Redis carries a domain; undefined: it does not answer. @throws RedisUnusable. */
-async function isCarried(
-  url: string,
-  domain: string,
-  onError: (error: unknown) => void,
-): Promise<boolean | undefined> {
-  const link = new RedisLink(url, domain, onError);
-  try {
-    await reachedWithin(START_MS, link, () => link.ready);
-    return await link.carriesDomain().catch(() => undefined);
-  } finally {
-    await link.close();
   }
+  if (!link.connected)
+    log.warn('Redis cannot be reached: each Verify reads the store, and changes cannot be confirmed');
+  else if (!replica.held)
+    log.warn(
+      { settle_ms: link.settleMs },
+      'Redis is there, but no lease yet: until then each Verify reads the store, and changes are not confirmed',
+    );
+  return { cached, spread: replica, feed, replica, stop };
 }
 
 /** Waits until something holds, for so long at most. @throws RedisUnusable as soon as that is known. */
@@ -116,13 +139,18 @@ async function reachedWithin(ms: number, link: RedisLink, holds: () => boolean):
   }
 }
 
-/** Errors come with each try to connect; a line for each kind, until another one comes, says as much. */
-function onceEach(log: Log): (error: unknown) => void {
-  let last = '';
+/** Errors come with each try to connect, of several kinds in turn: a line a minute for each kind says as much. */
+export function seldom(log: Pick<Log, 'error' | 'warn'>, now: () => number): (error: unknown) => void {
+  let since = now();
+  const told = new Set<string>();
   return (err) => {
     const text = err instanceof Error ? err.message : String(err);
-    if (text === last) return;
-    last = text;
+    if (now() - since >= REPEAT_MS) {
+      since = now();
+      told.clear();
+    }
+    if (told.has(text)) return;
+    told.add(text);
     if (err instanceof RedisUnusable) log.error({ err }, 'this Redis cannot be used');
     else log.warn({ err }, 'Redis is away or does not answer');
   };

@@ -7,6 +7,7 @@
  */
 
 import { setTimeout } from 'node:timers/promises';
+import type { Registry } from '../domain/keyspace.ts';
 import { randomText } from '../domain/token.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import { StoreUnusable } from '../storage/unusable.ts';
@@ -23,26 +24,32 @@ const ANSWER_MS = 2 * LOOK_MS + LEASE_MS;
 const RETURN_MS = 1000;
 const POLL_MS = 50;
 
+/** Whether the process's Redis carries a domain; undefined: it cannot be asked now. */
+type IsCarried = (domain: string) => Promise<boolean | undefined>;
+
 /**
- * The domain that a process with a Redis belongs to.
+ * The domain that a process with a Redis belongs to; undefined where that Redis cannot be asked, and might be another one
+ * than that of the replicas over this store.
  *
- * @param isCarried whether the process's Redis carries a domain; undefined: it cannot be asked.
  * @throws StoreUnusable where the replicas over this store share another Redis. Failure `unavailable`.
  */
-export async function joinDomain(
-  store: RegistryStore,
-  isCarried: (domain: string) => Promise<boolean | undefined>,
-): Promise<string> {
+export async function joinDomain(store: RegistryStore, isCarried: IsCarried): Promise<string | undefined> {
   const { domain } = await store.readRegistry();
-  if (domain !== undefined && (await isCarriedSoon(domain, isCarried))) return domain;
+  if (domain !== undefined) {
+    const carried = await isCarriedSoon(domain, isCarried);
+    if (carried !== false) return carried && domain;
+  }
   if (domain !== undefined && !(await isAbandoned(store, domain))) {
+    // Whoever said no may be one that was started at the same time, and has begun an epoch there meanwhile.
+    const carried = await isCarried(domain);
+    if (carried !== false) return carried && domain;
     throw new StoreUnusable(
       'REDIS_URL is not the Redis that the replicas over this store share; set it to the same one for all of them',
     );
   }
   const made = randomText('base62', 16);
   await changeRegistry(store, (registry) =>
-    registry.domain === domain ? { domain: made, domainClaim: undefined } : undefined,
+    isFree(registry, domain) ? { domain: made, domainClaim: undefined } : undefined,
   );
   // Of two that are started at once one has made it, and the other one's Redis has to be the same.
   return (await store.readRegistry()).domain === made ? made : joinDomain(store, isCarried);
@@ -65,20 +72,24 @@ export async function leaveDomain(store: RegistryStore): Promise<void> {
       'REDIS_URL is none, but a replica over this store that shares a Redis with others is running; stop them all first',
     );
   }
-  await changeRegistry(store, (registry) =>
-    registry.domain === domain ? { domain: undefined, domainClaim: undefined } : undefined,
-  );
+  let left = false;
+  await changeRegistry(store, (registry) => {
+    left = isFree(registry, domain);
+    return left ? { domain: undefined, domainClaim: undefined } : undefined;
+  });
+  if (!left) await leaveDomain(store);
 }
 
-async function isCarriedSoon(
-  domain: string,
-  isCarried: (domain: string) => Promise<boolean | undefined>,
-): Promise<boolean> {
+/** Whether it is still as it was asked for: whoever said no at the last moment has taken the question off. */
+function isFree(registry: Registry, domain: string | undefined): boolean {
+  return registry.domain === domain && (domain === undefined || registry.domainClaim !== undefined);
+}
+
+async function isCarriedSoon(domain: string, isCarried: IsCarried): Promise<boolean | undefined> {
   const end = performance.now() + RETURN_MS;
   for (;;) {
-    // Where it cannot be asked it may have everything.
-    if ((await isCarried(domain)) ?? true) return true;
-    if (performance.now() > end) return false;
+    const carried = await isCarried(domain);
+    if (carried !== false || performance.now() > end) return carried;
     await setTimeout(POLL_MS);
   }
 }

@@ -123,7 +123,8 @@ export class Marking {
     const unmarked: KeyFilter = { ...filter, states: ['active', 'disabled', 'expired'] };
     let after: KeyPosition | undefined;
     do {
-      if (this.#stopped) return;
+      // What nobody can be told of would only pile up as events to publish.
+      if (this.#stopped || !this.#changes.reachable) return;
       const page = {
         filter: unmarked,
         limit: CHUNK,
@@ -176,6 +177,6 @@ export async function markRevoked(changes: Changes, id: string, revocation: Revo
     action: 'key.revoke',
     actor: revocation.actor,
     changedFields: () => ['revoke_time', ...(revocation.reason === '' ? [] : ['revoke_reason'])],
-    takesNothing: true,
+    confirmation: 'unneeded',
   });
 }

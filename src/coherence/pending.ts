@@ -16,16 +16,20 @@ const BATCH = 1000;
  */
 export async function publishPending(
   store: Pick<KeyStore, 'listUnpublished'>,
-  changes: Pick<Changes, 'finish'>,
+  changes: Pick<Changes, 'finish' | 'reachable'>,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  for (const record of await store.listUnpublished(BATCH)) await changes.finish(record).catch(onError);
+  for (const record of await store.listUnpublished(BATCH)) {
+    // Without the other replicas nothing can be finished: each record would be asked for in vain.
+    if (!changes.reachable) return;
+    await changes.finish(record).catch(onError);
+  }
 }
 
 /** Sweeps every second until stopped. */
 export class PendingSweep {
   readonly #store: Pick<KeyStore, 'listUnpublished'>;
-  readonly #changes: Pick<Changes, 'finish'>;
+  readonly #changes: Pick<Changes, 'finish' | 'reachable'>;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
@@ -33,6 +37,7 @@ export class PendingSweep {
   #seen = new Map<string, number>();
   #running: Promise<void> | undefined;
   #away = false;
+  #stopped = false;
 
   /**
    * @param now milliseconds; only differences count.
@@ -40,7 +45,7 @@ export class PendingSweep {
    */
   constructor(
     store: Pick<KeyStore, 'listUnpublished'>,
-    changes: Pick<Changes, 'finish'>,
+    changes: Pick<Changes, 'finish' | 'reachable'>,
     now: () => number,
     onError: (error: unknown) => void,
   ) {
@@ -67,8 +72,9 @@ export class PendingSweep {
     this.#timer.unref();
   }
 
-  /** Resolves when no sweep is at work any more. */
+  /** Ends after the record that is being finished. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#timer);
     await this.#running;
   }
@@ -79,6 +85,7 @@ export class PendingSweep {
     const records = await this.#store.listUnpublished(BATCH);
     this.#seen = new Map(records.map((record) => [nameOf(record), before.get(nameOf(record)) ?? now]));
     for (const record of records) {
+      if (this.#stopped || !this.#changes.reachable) return;
       if (now - (this.#seen.get(nameOf(record)) ?? now) < GRACE_MS) continue;
       await this.#changes.finish(record).catch(this.#onError);
     }

@@ -14,8 +14,10 @@ const SYNC_MS = 50;
 /** Milliseconds for which an announcement is tried again; a call that waits has its own deadline as well. */
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;
-/** Milliseconds between two looks at who has acknowledged: the others need about two round trips. */
+/** Milliseconds until the first look at who has acknowledged: the others need about two round trips. */
 const LOOK_MS = 3;
+/** Part of the time that has passed, after which is looked again: many changes may wait for one that is silent. */
+const LOOK_PART = 0.25;
 
 /** What holds copies of records. */
 export interface Memory {
@@ -46,7 +48,7 @@ export interface ReplicaParts {
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
-  /** Whether this replica's Redis is still that of the others. Asked before a lease is taken anew. @throws where it cannot be told. */
+  /** Whether this replica's Redis is still that of the others. Asked where no lease says so. @throws where it cannot be told. */
   readonly isOurs?: () => Promise<boolean>;
 }
 
@@ -164,7 +166,14 @@ export class Replica implements Lease, Spread {
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);
     this.#sync();
+    if (!(await this.#belongs())) throw new Error('the other replicas share another Redis by now');
     return reply;
+  }
+
+  /** Whether those that were told are all there are. Nobody takes the domain away from who holds a lease. */
+  async #belongs(): Promise<boolean> {
+    if (this.#stopped) return false;
+    return this.held || this.#parts.isOurs === undefined || (await this.#parts.isOurs());
   }
 
   /**
@@ -193,7 +202,8 @@ export class Replica implements Lease, Spread {
     while (!known || missing.size > 0) {
       const passed = this.#clocks.monotonic() - replied;
       if (passed >= LEASE_MS) break;
-      await setTimeout(known ? LOOK_MS : LEASE_MS - passed);
+      const rest = LEASE_MS - passed;
+      await setTimeout(known ? Math.min(rest, Math.max(LOOK_MS, LOOK_PART * passed)) : rest);
       const now = await this.#parts.link.members(epoch).catch(() => undefined);
       if (now !== undefined) mark(now);
     }

@@ -70,17 +70,19 @@ export function spreadHere(feed: ChangeFeed, now: () => number): Spread {
  * others may have been started meanwhile: those have copies, which only they themselves can take back (see pending.ts).
  */
 export function spreadAmongBlind(store: Pick<KeyStore, 'readRegistry'>, now: () => number): Spread {
+  const tell = async () => {
+    const { domain } = await store.readRegistry();
+    if (domain !== undefined) throw new Error('other replicas share a Redis, and this one has none');
+  };
   return {
     reachable: true,
     async confirm() {
-      const { domain } = await store.readRegistry().catch((error: unknown) => {
+      await tell().catch((error: unknown) => {
         throw unconfirmed(error);
       });
-      if (domain !== undefined)
-        throw unconfirmed(new Error('other replicas share a Redis, and this one has none'));
       return { replicas: 0, acknowledged: 0, effectiveTime: now() };
     },
-    async tell() {},
+    tell,
   };
 }
 

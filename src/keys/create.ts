@@ -62,6 +62,8 @@ export async function createKey(
       created.key.id,
       actorOf(origin),
       'its maker could not be shown to have the right to make it any more',
+      // Nobody has its token.
+      'unneeded',
     );
     // Its key is dead and stays there, so nobody acts on the note any more: a repetition may begin anew.
     if (claim !== undefined) await parts.store.releaseRequest(claim);

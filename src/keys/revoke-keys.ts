@@ -60,6 +60,7 @@ export async function revokeKeys(
 
   const ending = await endGenerations(parts, origin, scope, reason);
   try {
+    if (ending.unconfirmed !== undefined) throw ending.unconfirmed;
     // Nothing is marked yet, so the records still tell which keys lived.
     tally ??= await tallyOf(before, scope, parts.now());
   } finally {
@@ -91,39 +92,53 @@ async function revocableKeyspaces(
   return reached;
 }
 
-/** @returns what begins to mark the dead keys, for each record whose generation was ended. */
+interface Ending {
+  /** What begins to mark the dead keys, for each record whose generation was ended. */
+  readonly marks: readonly (() => void)[];
+  readonly propagation: Propagation | undefined;
+  /** Why not all replicas are known to have it. */
+  readonly unconfirmed: unknown;
+}
+
+/** Ends all of them also where the other replicas cannot be reached: the call could be repeated for long. */
 async function endGenerations(
   { changes, marking, now }: Parts,
   origin: CallOrigin,
   { keyspaces, owner }: Scope,
   reason: string,
-): Promise<{ readonly marks: readonly (() => void)[]; readonly propagation: Propagation | undefined }> {
+): Promise<Ending> {
   const actor = actorOf(origin);
   const revocation: Revocation = { time: now(), actor, reason };
   const end = <R extends object>(record: R): R => ({ ...record, ...nextGeneration(record, revocation) });
   const changedFields = () => ['generation'];
   const marks: (() => void)[] = [];
   let propagation: Propagation | undefined;
+  let unconfirmed: unknown;
   for (const keyspace of keyspaces) {
+    const options = {
+      actor,
+      changedFields,
+      confirmation: unconfirmed === undefined ? 'tried' : 'unneeded',
+    } as const;
     if (owner === undefined) {
       const changed = await changes.changeKeyspace(keyspace, end, {
+        ...options,
         action: 'keyspace.revoke_keys',
-        actor,
-        changedFields,
       });
       if (changed === undefined) continue;
       marks.push(() => marking.ofKeyspace(changed.record));
-      ({ propagation } = changed);
+      propagation = changed.propagation;
+      unconfirmed ??= changed.unconfirmed;
     } else {
       // Also where it has no record and no key: one that is being made there is to be dead as well.
       const changed = await changes.changeOwner(keyspace, owner, end, {
+        ...options,
         action: 'owner.revoke_keys',
-        actor,
-        changedFields,
       });
       marks.push(() => marking.ofOwner(changed.record));
-      ({ propagation } = changed);
+      propagation = changed.propagation;
+      unconfirmed ??= changed.unconfirmed;
     }
   }
-  return { marks, propagation };
+  return { marks, propagation, unconfirmed };
 }

@@ -1,6 +1,6 @@
 /** Revoking keys. */
 
-import type { Changed } from '../coherence/changes.ts';
+import type { Changed, Confirmation } from '../coherence/changes.ts';
 import { markRevoked } from '../coherence/marking.ts';
 import { actorOf, type CallOrigin, holdsMore, type Reach, reach, reaches } from '../domain/caller.ts';
 import type { Actor } from '../domain/event.ts';
@@ -52,7 +52,8 @@ export async function revokeKey(
     );
   }
   const actor = actorOf(origin);
-  let { record, propagation } = await revokeOutright(parts, id, actor, reason);
+  // Where the other replicas cannot be reached all of them are revoked none the less: the call could be repeated for long.
+  let { record, propagation, unconfirmed } = await revokeOutright(parts, id, actor, reason, 'tried');
   const mayShow = (key: Key) => within !== undefined && reaches(within, key);
   let descendants: LiveDescendants;
   let searches = 0;
@@ -60,12 +61,16 @@ export async function revokeKey(
     if (includeDescendants) {
       // Each before its children are asked for: from then on it makes none that lives.
       for await (const descendant of descendantsOf(parts, id)) {
-        ({ propagation } = await revokeOutright(parts, descendant.id, actor, reason));
+        const confirmation = unconfirmed === undefined ? 'tried' : 'unneeded';
+        const revoked = await revokeOutright(parts, descendant.id, actor, reason, confirmation);
+        ({ propagation } = revoked);
+        unconfirmed ??= revoked.unconfirmed;
       }
     }
     descendants = await liveDescendants(parts, id, SHOWN_DESCENDANTS, mayShow);
     // A rotation that began before may move a key past the search, and be undone behind it.
   } while (includeDescendants && descendants.size > 0 && ++searches < MAX_SEARCHES);
+  if (unconfirmed !== undefined) throw unconfirmed;
   return { record, propagation, descendants };
 }
 
@@ -110,6 +115,7 @@ export async function revokeOutright(
   id: string,
   actor: Actor,
   reason: string,
+  confirmation: Confirmation,
 ): Promise<Changed<Key>> {
   const key = await parts.store.getKey(id);
   const keyspace = key && (await parts.verifier.directory(true)).get(key.keyspace);
@@ -131,6 +137,7 @@ export async function revokeOutright(
       action: 'key.revoke',
       actor,
       changedFields: () => ['revoke_time', ...(reason === '' ? [] : ['revoke_reason'])],
+      confirmation,
     },
   );
   if (revoked === undefined) throw gone(id);

@@ -143,7 +143,7 @@ async function writeRotation(
       action: 'key.rotate',
       actor: actorOf(origin),
       changedFields: () => ['secret', 'previous_secret'],
-      evenUnconfirmed: true,
+      confirmation: 'tried',
       ...optional('expectedRevision', expectedRevision),
     });
     if (rotated === undefined) throw gone(before.id);
@@ -271,7 +271,7 @@ async function undo(parts: Parts, origin: CallOrigin, before: Key, rotated: Key)
       action: 'key.rotate',
       actor: actorOf(origin),
       changedFields: () => ['secret', 'previous_secret'],
-      evenUnconfirmed: true,
+      confirmation: 'tried',
     },
   );
 }

@@ -218,8 +218,10 @@ export interface KeyStore {
   /**
    * Copies the record's pending events to the audit trail, then takes off those that were copied. Safe to repeat, and
    * to run twice at once: each event is in the trail once. The record's revision stays. No such record: nothing happens.
+   *
+   * @param upTo only events of this revision and of those before it; left out: all.
    */
-  publishEvents(record: UnpublishedRecord): Promise<void>;
+  publishEvents(record: UnpublishedRecord, upTo?: number): Promise<void>;
 
   /** Published events of one record, oldest first by revision. */
   listEvents(record: UnpublishedRecord): Promise<AuditEvent[]>;

@@ -26,7 +26,7 @@ export function storedRecord({ pending, ...record }: ChangeableRecord): {
 } {
   return {
     record: JSON.stringify(record),
-    pending: pending.length === 0 ? undefined : JSON.stringify(pending),
+    pending: pendingText(pending),
   };
 }
 
@@ -48,6 +48,20 @@ function generationRecordOf(stored: StoredGenerationRecord): object {
 
 function recordOf({ record, pending }: StoredRecord): object {
   return { ...JSON.parse(record), pending: pendingOf(pending) };
+}
+
+/** The events up to a revision of their record, and those of later ones as they are stored. */
+export function dueEvents(
+  pending: StoredRecord['pending'],
+  upTo: number,
+): readonly [readonly AuditEvent[], string | undefined] {
+  const all = pendingOf(pending);
+  const later = all.filter(({ revision }) => revision > upTo);
+  return [all.filter(({ revision }) => revision <= upTo), pendingText(later)];
+}
+
+function pendingText(pending: readonly AuditEvent[]): string | undefined {
+  return pending.length === 0 ? undefined : JSON.stringify(pending);
 }
 
 export function pendingOf(pending: StoredRecord['pending']): readonly AuditEvent[] {

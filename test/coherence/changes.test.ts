@@ -1,12 +1,14 @@
 /** Changes of one record that one process makes at once: none loses to another, and each is in the audit trail. */
 
 import { describe, expect, test } from 'vitest';
+import { Changes } from '../../src/coherence/changes.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace, updateKeyspace } from '../../src/keys/keyspaces.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import { revokeKey } from '../../src/keys/revoke.ts';
 import { updateKey } from '../../src/keys/update.ts';
+import { T0 } from '../conformance/samples.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
 
@@ -131,6 +133,25 @@ describe('changes of one record at once', () => {
   });
 });
 
+test('a change that shortens client_cache_ttl is effective when the longer one is over, also by who never looked', async () => {
+  const parts = await makeParts();
+  const root = await callBy(parts, ROOT_KEY);
+  await createKeyspace(parts, root, draft({ clientCacheTtl: 60_000 }));
+  const changes = new Changes(
+    parts.store,
+    () => T0,
+    () => undefined,
+  );
+  const shortened = await updateKeyspace(
+    { ...parts, changes },
+    root,
+    'shop',
+    (keyspace) => ({ ...keyspace, clientCacheTtl: 0 }),
+    undefined,
+  );
+  expect(shortened.propagation.effectiveTime).toBe(T0 + 60_000);
+});
+
 describe('an event that cannot be published', () => {
   test('is reported and stays pending; the change is answered as made, and the next one brings it', async () => {
     const state = { failing: false, errors: [] as unknown[] };
@@ -138,9 +159,9 @@ describe('an event that cannot be published', () => {
     const parts = await makeParts(
       (store) =>
         overlaidStore(store, {
-          async publishEvents(record) {
+          async publishEvents(record, upTo) {
             if (state.failing) throw failure;
-            await store.publishEvents(record);
+            await store.publishEvents(record, upTo);
           },
         }),
       (error) => state.errors.push(error),

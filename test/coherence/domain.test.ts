@@ -1,7 +1,12 @@
 /** Replicas over one store share one Redis: whoever comes with another one, or with none, is turned away while they live. */
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from '../../src/coherence/domain.ts';
+import {
+  DomainWatch,
+  leaveDomain,
+  requireNoDomain,
+  joinDomain as tryToJoin,
+} from '../../src/coherence/domain.ts';
 import { changeRegistry } from '../../src/coherence/registry.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
@@ -13,6 +18,12 @@ async function open(): Promise<KeyStore> {
   const store = await openSqliteStore(':memory:');
   onTestFinished(() => store.close());
   return store;
+}
+
+async function joinDomain(...parts: Parameters<typeof tryToJoin>): Promise<string> {
+  const domain = await tryToJoin(...parts);
+  if (domain === undefined) throw new Error('its Redis can be asked');
+  return domain;
 }
 
 /** A Redis that carries what it is told to. */
@@ -77,6 +88,24 @@ describe('a process whose Redis does not carry the domain', () => {
     },
   );
 
+  test('does not take the domain from a replica that objects at the very last moment', async () => {
+    const store = await open();
+    const domain = await joinDomain(store, redis().isCarried);
+    let back = false;
+    const { watch } = live(store, domain, () => back);
+    const late = overlaidStore(store, {
+      async replaceRegistry(next) {
+        if (next.domain !== domain) {
+          back = true;
+          expect(await watch.isOurs(true)).toBe(true);
+        }
+        return store.replaceRegistry(next);
+      },
+    });
+    await expect(joinDomain(late, redis().isCarried)).rejects.toThrow(StoreUnusable);
+    expect((await store.readRegistry()).domain).toBe(domain);
+  });
+
   test('waits for those who are about to begin anew in a Redis that was emptied', async () => {
     const store = await open();
     const { carried, isCarried } = redis();
@@ -85,10 +114,20 @@ describe('a process whose Redis does not carry the domain', () => {
     expect(await joinDomain(store, isCarried)).toBe(domain);
   });
 
-  test('joins what the store says where its Redis cannot be asked', async () => {
+  test('joins nothing while its Redis cannot be asked, and takes nothing away', async () => {
     const store = await open();
     const domain = await joinDomain(store, redis().isCarried);
-    expect(await joinDomain(store, async () => undefined)).toBe(domain);
+    expect(await tryToJoin(store, async () => undefined)).toBeUndefined();
+    expect(await store.readRegistry()).toMatchObject({ domain });
+  });
+
+  test('is not turned away by one that has begun an epoch in that same Redis meanwhile', async () => {
+    const store = await open();
+    const { carried, isCarried } = redis();
+    const domain = await joinDomain(store, isCarried);
+    live(store, domain);
+    setTimeout(() => carried.add(domain), 2000);
+    expect(await joinDomain(store, isCarried)).toBe(domain);
   });
 });
 

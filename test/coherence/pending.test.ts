@@ -3,11 +3,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { PendingSweep, publishPending } from '../../src/coherence/pending.ts';
+import { changeRegistry } from '../../src/coherence/registry.ts';
+import { type SpreadRecord, spreadAmongBlind } from '../../src/coherence/spread.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { Key } from '../../src/domain/key.ts';
 import type { KeyStore, UnpublishedRecord } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
-import { sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
+import { changed, sampleEvent, sampleKey, sampleKeyspace, storeKey, T0 } from '../conformance/samples.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 
 const INTERVAL_MS = 1000;
@@ -62,6 +64,60 @@ describe('publishPending', () => {
     for (const other of others) expect(await isPublished(store, other)).toBe(true);
     expect(await store.listUnpublished(9)).toEqual([{ kind: 'key', id: bad?.id }]);
   });
+});
+
+describe('a change whose process ended before it told the others', () => {
+  /** What happens once to the record of a key, after it was announced and before its event is taken off. */
+  async function overtaken(begin: (changes: Changes, key: Key) => Promise<unknown>) {
+    const store = await openSqliteStore(':memory:');
+    const key = await leaveKey(store);
+    const told: string[] = [];
+    const tell = async (records: readonly SpreadRecord[]) => {
+      told.push(...records.map(({ revision }) => String(revision)));
+      const now = await store.getKey(key.id);
+      if (now === undefined || told.length > 1) return;
+      // Another process writes, and is killed.
+      const next = changed(now, { name: 'later' });
+      await store.replaceKey({ ...next, pending: [...now.pending, sampleEvent(next)] });
+    };
+    const none = { replicas: 1, acknowledged: 1, effectiveTime: T0 };
+    const confirm = (records: readonly SpreadRecord[]) => tell(records).then(() => none);
+    const spread = { reachable: true, tell, confirm };
+    const changes = new Changes(store, () => T0, fail, { record: store, spread });
+    await begin(changes, key);
+    const later = told.map(Number)[0] ?? 0;
+    expect((await store.getKey(key.id))?.pending.map(({ revision }) => revision)).toEqual([later + 1]);
+    await publishPending(store, changes, fail);
+    expect(told.map(Number)).toEqual([later, later + 1]);
+    expect((await store.getKey(key.id))?.pending).toEqual([]);
+  }
+
+  test('is left to the replicas that share a Redis by a process that shares none', async () => {
+    const store = await openSqliteStore(':memory:');
+    const key = await leaveKey(store);
+    const spread = spreadAmongBlind(store, () => T0);
+    const changes = new Changes(store, () => T0, fail, { record: store, spread });
+    await changeRegistry(store, () => ({ domain: 'theirs' }));
+    const errors: unknown[] = [];
+    await publishPending(store, changes, (error) => errors.push(error));
+    expect(errors).toHaveLength(1);
+    expect((await store.getKey(key.id))?.pending).toEqual(key.pending);
+    await changeRegistry(store, () => ({ domain: undefined }));
+    await publishPending(store, changes, fail);
+    expect(await isPublished(store, key)).toBe(true);
+  });
+
+  test('is still told of where the one before it was being finished', () =>
+    overtaken((changes, { id }) => changes.finish({ kind: 'key', id })));
+
+  test('is still told of where the one before it was just confirmed', () =>
+    overtaken((changes, { id }) =>
+      changes.changeKey(id, (key) => ({ ...key, name: 'first' }), {
+        action: 'key.update',
+        actor: { id: 'key_1' },
+        changedFields: () => ['name'],
+      }),
+    ));
 });
 
 describe('the sweep', () => {
@@ -166,15 +222,61 @@ describe('the sweep', () => {
     expect(listed).toHaveBeenCalledTimes(1);
   });
 
+  test('leaves everything where the other replicas cannot be told, says nothing, and goes on when they can', async () => {
+    const store = await openSqliteStore(':memory:');
+    const keys = [await leaveKey(store), await leaveKey(store)];
+    let reachable = false;
+    let now = 0;
+    const finish = vi.fn((record: UnpublishedRecord) => store.publishEvents(record));
+    const others = {
+      finish,
+      get reachable() {
+        return reachable;
+      },
+    };
+    const sweep = new PendingSweep(store, others, () => now, fail);
+    const round = async () => {
+      now += INTERVAL_MS;
+      vi.advanceTimersByTime(INTERVAL_MS);
+      for (let turn = 0; turn < 10; turn++) await store.ping();
+    };
+    for (let count = 0; count < 5; count++) await round();
+    await publishPending(store, others, fail);
+    expect(finish).not.toHaveBeenCalled();
+    reachable = true;
+    await round();
+    expect(finish).toHaveBeenCalledTimes(keys.length);
+    await sweep.stop();
+  });
+
+  test('its stop waits for no more than the one record that is being finished', async () => {
+    const store = await openSqliteStore(':memory:');
+    for (let count = 0; count < 3; count++) await leaveKey(store);
+    let now = 0;
+    const gate = Promise.withResolvers<void>();
+    const finish = vi.fn(() => gate.promise);
+    const sweep = new PendingSweep(store, { reachable: true, finish }, () => now, fail);
+    for (let count = 0; count < 4; count++) {
+      now += INTERVAL_MS;
+      vi.advanceTimersByTime(INTERVAL_MS);
+      for (let turn = 0; turn < 10; turn++) await store.ping();
+    }
+    expect(finish).toHaveBeenCalledTimes(1);
+    const stop = sweep.stop();
+    gate.resolve();
+    await stop;
+    expect(finish).toHaveBeenCalledTimes(1);
+  });
+
   test('its stop waits for the sweep that is at work', async () => {
     const store = await openSqliteStore(':memory:');
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const slow = overlaidStore(store, {
-      async publishEvents(record: UnpublishedRecord) {
+      async publishEvents(record: UnpublishedRecord, upTo?: number) {
         begun.resolve();
         await gate.promise;
-        await store.publishEvents(record);
+        await store.publishEvents(record, upTo);
       },
     });
     const { sweep, rounds } = sweeping(slow);
@@ -197,9 +299,9 @@ describe('the sweep', () => {
 /** A store that publishes no event of one key. */
 function refusing(store: KeyStore, key: Key | undefined, failure: Error): KeyStore {
   return overlaidStore(store, {
-    async publishEvents(record) {
+    async publishEvents(record, upTo) {
       if (record.id === key?.id) throw failure;
-      await store.publishEvents(record);
+      await store.publishEvents(record, upTo);
     },
   });
 }

@@ -1,7 +1,7 @@
 /** Two replicas over one Redis: what each guard of the protocol is for (docs/revocation.md). */
 
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LEASE_MS } from '../../src/coherence/lease.ts';
 import type { ReplicaParts } from '../../src/coherence/replica.ts';
 import type { CachedKeyStore } from '../../src/storage/cache/memory.ts';
@@ -202,6 +202,46 @@ describe.each([
         kind: 'unavailable',
         reason: 'PROPAGATION_UNCONFIRMED',
       });
+    });
+
+    test('who waits for a silent one asks for it ever more seldom', async () => {
+      const domain = unique('domain');
+      const { replica, link, stop } = await startReplica(redis.url(), domain);
+      const looks = vi.spyOn(link, 'members');
+      onTestFinished(stop);
+      await setTimeout(LEASE_MS);
+      await redis.command('HSET', `gatehouse:{${domain}}:members`, 'silent', '0/1');
+      const records = [{ name: 'key:1', keyspace: 'acx', revision: 2 }] as const;
+      const ms = await pass(replica.confirm(records));
+      expect(ms).toBeGreaterThan(LEASE_MS - 5);
+      expect(ms).toBeLessThan(LEASE_MS + 200);
+      expect(looks.mock.calls.length).toBeGreaterThan(5);
+      expect(looks.mock.calls.length).toBeLessThan(50);
+    });
+
+    test('who was taken its domain away confirms nothing, before it knows of that and after', async () => {
+      let ours = true;
+      let wall = 0;
+      const { replica, stop } = await startReplica(redis.url(), unique('domain'), {
+        clocks: { monotonic: () => performance.now(), wall: () => wall },
+        isOurs: async () => ours,
+      });
+      onTestFinished(stop);
+      await setTimeout(LEASE_MS);
+      const records = [{ name: 'key:1', keyspace: 'acx', revision: 2 }] as const;
+      expect(await replica.confirm(records)).toMatchObject({ replicas: 1, acknowledged: 1 });
+      const refused = { kind: 'unavailable', reason: 'PROPAGATION_UNCONFIRMED' };
+      // It was stopped for long, and others made a domain of their own.
+      ours = false;
+      wall += 10_000;
+      expect(replica.held).toBe(false);
+      await expect(replica.confirm(records)).rejects.toMatchObject(refused);
+      await expect(replica.tell(records)).rejects.toThrow();
+      ours = true;
+      await leased(replica);
+      replica.forgo();
+      await expect(replica.confirm(records)).rejects.toMatchObject(refused);
+      await expect(replica.tell(records)).rejects.toThrow();
     });
 
     test('who stops is waited for no more', async () => {

@@ -101,8 +101,8 @@ async function announcing(store: KeyStore, [one, other]: readonly [CachedReplica
       await confirm(`owner:${next.id}`);
       return done;
     },
-    publishEvents: async (record) => {
-      await writer.publishEvents(record);
+    publishEvents: async (record, upTo) => {
+      await writer.publishEvents(record, upTo);
       await confirm(recordName(record));
     },
     finishMarking: async (record, generation) => {

@@ -3,6 +3,7 @@
 import { onTestFinished } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { Marking } from '../../src/coherence/marking.ts';
+import type { Spread } from '../../src/coherence/spread.ts';
 import type { Caller, CallOrigin } from '../../src/domain/caller.ts';
 import { ensureKeyspaces, ensureRoot } from '../../src/keys/first-start.ts';
 import type { KeyspaceDraft } from '../../src/keys/keyspaces.ts';
@@ -27,8 +28,9 @@ export async function makeParts(
   wrap: (store: KeyStore) => KeyStore = (store) => store,
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
+  spread?: Spread,
 ): Promise<Parts> {
-  const parts = await partsOver(wrap(await openTestStore()), onUnpublished, now);
+  const parts = await partsOver(wrap(await openTestStore()), onUnpublished, now, spread);
   // Before the store is closed: what was registered last is called first.
   onTestFinished(async () => {
     await parts.marking.stop();
@@ -42,11 +44,13 @@ export async function partsOver(
   store: KeyStore,
   onUnpublished: (error: unknown) => void = fail,
   now: () => number = Date.now,
+  spread?: Spread,
 ): Promise<Parts> {
   const usage = new UsageRecorder(store, fail);
   const secrets = new Secrets([]);
   const verifier = new Verifier({ cached: store, record: store, secrets, usage, now });
-  const changes = new Changes(store, now, onUnpublished);
+  const others = spread && { record: store, spread };
+  const changes = new Changes(store, now, onUnpublished, others);
   const parts: Parts = {
     store,
     changes,

@@ -23,13 +23,14 @@ export interface ReplicaOptions {
   readonly clocks?: Clocks;
   /** Puts something between the replica and Redis. */
   readonly behind?: (link: RedisLink) => ReplicaParts['link'];
+  readonly isOurs?: ReplicaParts['isOurs'];
 }
 
 /** Resolves when the replica holds a lease. */
 export async function startReplica(
   url: string,
   domain: string,
-  { clocks, behind = (link) => link }: ReplicaOptions = {},
+  { clocks, behind = (link) => link, isOurs }: ReplicaOptions = {},
 ): Promise<CachedReplica> {
   const link = new RedisLink(url, domain, () => undefined);
   let cached: CachedKeyStore | undefined;
@@ -37,6 +38,7 @@ export async function startReplica(
     link: behind(link),
     memory: { drop: (name) => cached?.drop(name), clear: () => cached?.clear() },
     ...(clocks === undefined ? {} : { clocks }),
+    ...(isOurs === undefined ? {} : { isOurs }),
   });
   replica.start();
   await leased(replica);

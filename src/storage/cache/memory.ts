@@ -248,9 +248,9 @@ export class CachedKeyStore implements KeyStore {
   }
 
   /** Takes events off the record, so the copy in memory has to go. */
-  async publishEvents(record: UnpublishedRecord): Promise<void> {
+  async publishEvents(record: UnpublishedRecord, upTo?: number): Promise<void> {
     try {
-      await this.#inner.publishEvents(record);
+      await this.#inner.publishEvents(record, upTo);
     } finally {
       this.drop(recordName(record));
     }

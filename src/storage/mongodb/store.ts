@@ -28,7 +28,7 @@ import type {
   UsageIncrement,
 } from '../key-store.ts';
 import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
+import { dueEvents, keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import {
   type AddedBatch,
@@ -389,7 +389,7 @@ export class MongoKeyStore implements MovableStore {
       .map(({ kind, id }) => ({ kind, id }));
   }
 
-  async publishEvents(record: UnpublishedRecord): Promise<void> {
+  async publishEvents(record: UnpublishedRecord, upTo = Number.POSITIVE_INFINITY): Promise<void> {
     const records = this.#in[`${record.kind}s`];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const done = await this.#database.within('record', async (limit) => {
@@ -397,12 +397,15 @@ export class MongoKeyStore implements MovableStore {
           { _id: record.id },
           { ...this.#database.fresh, ...limit },
         );
-        if (stored?.pending === undefined) return true;
-        await this.#addEvents(record, pendingOf(stored.pending), limit);
+        const [due, later] = dueEvents(stored?.pending, upTo);
+        if (stored === null || due.length === 0) return true;
+        await this.#addEvents(record, due, limit);
         // Only what was read, and so copied: a record of another revision may carry more.
         const { matchedCount } = await (records as Collection<RecordDocument>).updateOne(
           { _id: record.id, revision: stored.revision },
-          { $unset: { pending: true, unpublished: true } },
+          later === undefined
+            ? { $unset: { pending: true, unpublished: true } }
+            : { $set: { pending: later } },
           limit,
         );
         return matchedCount === 1;

@@ -8,6 +8,10 @@ const COMMAND_MS = 400;
 const CONNECT_MS = 1000;
 /** Milliseconds between two tries to connect, at most. */
 const RETRY_MS = 500;
+/** Milliseconds that a connection holds which is worth being made anew at once. */
+const STEADY_MS = 1000;
+/** What a server says that is not, or may be no more, the master: its name may lead to another one by now. */
+const NOT_MASTER = /\b(READONLY|NOREPLICAS)\b/;
 /** A listener hears nothing for hours, so only a question shows that its connection is dead. */
 const LISTENER_CHECK_MS = 2000;
 const OLDEST_VERSION = [6, 2];
@@ -70,26 +74,23 @@ type Scripted = Redis & Record<keyof typeof SCRIPTS, (...values: string[]) => Pr
 export class RedisLink {
   readonly #commands: Scripted;
   readonly #listener: Redis;
-  readonly #members: string;
-  readonly #log: string;
-  readonly #hints: string;
-  readonly #prefix: string;
+  #domain: string | undefined;
+  readonly #onError: (error: unknown) => void;
   readonly #checkListener: NodeJS.Timeout;
   /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
+  #readyAt = Number.NEGATIVE_INFINITY;
   #settleMs = 0;
   #unfit: RedisUnusable | undefined;
 
   /**
    * @param url redis:// or rediss://, with user and password.
-   * @param domain the random id of the store that all replicas share; keeps stores apart that share a Redis.
+   * @param domain what the replicas over one store share, whose keys are named by it; undefined: it is yet to be entered.
    * @param onError told of what goes wrong with the connections.
    */
-  constructor(url: string, domain: string, onError: (error: unknown) => void) {
-    this.#prefix = `gatehouse:{${domain}}:`;
-    this.#members = `${this.#prefix}members`;
-    this.#log = `${this.#prefix}log`;
-    this.#hints = `${this.#prefix}hint`;
+  constructor(url: string, domain: string | undefined, onError: (error: unknown) => void) {
+    this.#domain = domain;
+    this.#onError = onError;
     const options = {
       connectionName: 'gatehouse',
       connectTimeout: CONNECT_MS,
@@ -98,6 +99,8 @@ export class RedisLink {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
+      // It would await no answer, so that a connection which breaks then ends the process.
+      autoResubscribe: false,
       retryStrategy: (times: number) => Math.min(50 * times, RETRY_MS),
       keepAlive: 1000,
     } satisfies RedisOptions;
@@ -105,11 +108,15 @@ export class RedisLink {
       ...options,
       // Syncs come every 50 ms, so that silence means a dead connection.
       socketTimeout: CONNECT_MS,
+      reconnectOnError: ({ message }) => NOT_MASTER.test(message),
+      retryStrategy: (times) =>
+        performance.now() - this.#readyAt < STEADY_MS ? RETRY_MS : options.retryStrategy(times),
       scripts: SCRIPTS,
     }) as Scripted;
     this.#listener = new Redis(url, { ...options, connectionName: 'gatehouse-hints' });
     for (const one of [this.#commands, this.#listener]) one.on('error', onError);
     this.#commands.on('ready', () => {
+      this.#readyAt = performance.now();
       this.#check().then(
         () => {
           this.#fit = true;
@@ -124,7 +131,7 @@ export class RedisLink {
     this.#commands.on('close', () => {
       this.#fit = false;
     });
-    this.#listener.on('ready', () => void this.#listener.subscribe(this.#hints).catch(onError));
+    this.#listener.on('ready', () => this.#listen());
     this.#checkListener = setInterval(() => {
       if (this.#listener.status !== 'ready') return;
       this.#listener.ping().catch(() => this.#listener.disconnect(true));
@@ -132,9 +139,20 @@ export class RedisLink {
     this.#checkListener.unref();
   }
 
-  /** Whether commands may be sent now. */
-  get ready(): boolean {
+  /** Whether the server can be asked now. */
+  get connected(): boolean {
     return this.#fit;
+  }
+
+  /** Whether commands may be sent now, to the domain. */
+  get ready(): boolean {
+    return this.#fit && this.#domain !== undefined;
+  }
+
+  /** Names the domain, once. */
+  enter(domain: string): void {
+    this.#domain = domain;
+    if (this.#listener.status === 'ready') this.#listen();
   }
 
   /** Why this Redis may not be used at all, where that was found. */
@@ -150,10 +168,13 @@ export class RedisLink {
     return this.#settleMs;
   }
 
-  /** Whether this Redis carries the domain. @throws where it cannot be asked. */
-  async carriesDomain(): Promise<boolean> {
-    if (!this.#fit) throw new Error('Redis is not connected');
-    return (await this.#commands.exists(this.#members)) === 1;
+  /** Whether this Redis carries a domain; undefined: it cannot be asked now. */
+  async carries(domain: string): Promise<boolean | undefined> {
+    if (!this.#fit) return undefined;
+    return this.#commands.exists(`${prefixOf(domain)}members`).then(
+      (count) => count === 1,
+      () => undefined,
+    );
   }
 
   /** Calls back when a change was announced; some are lost. */
@@ -232,8 +253,28 @@ export class RedisLink {
     this.#commands.disconnect();
   }
 
+  get #prefix(): string {
+    return prefixOf(this.#domain ?? '');
+  }
+
+  get #members(): string {
+    return `${this.#prefix}members`;
+  }
+
+  get #log(): string {
+    return `${this.#prefix}log`;
+  }
+
+  get #hints(): string {
+    return `${this.#prefix}hint`;
+  }
+
+  #listen(): void {
+    if (this.#domain !== undefined) this.#listener.subscribe(this.#hints).catch(this.#onError);
+  }
+
   #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
-    if (!this.#fit) return Promise.reject(new Error('Redis is not connected'));
+    if (!this.ready) return Promise.reject(new Error('Redis is not connected'));
     return this.#commands[script](...values);
   }
 
@@ -284,6 +325,11 @@ export class RedisLink {
       return undefined;
     }
   }
+}
+
+/** Keeps stores apart that share a Redis. */
+function prefixOf(domain: string): string {
+  return `gatehouse:{${domain}}:`;
 }
 
 function entryOf([id, fields]: [string, string[]]): LogEntry {

@@ -274,16 +274,16 @@ export const STATEMENTS = {
     sql: 'SELECT pending FROM owners WHERE id = ?',
     plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
   },
-  clearOwnerPending: {
-    sql: 'UPDATE owners SET pending = NULL WHERE id = ?',
+  replaceOwnerPending: {
+    sql: 'UPDATE owners SET pending = ? WHERE id = ?',
     plan: ['SEARCH owners USING PRIMARY KEY (id=?)'],
   },
-  clearKeyPending: {
-    sql: 'UPDATE keys SET pending = NULL WHERE id = ?',
+  replaceKeyPending: {
+    sql: 'UPDATE keys SET pending = ? WHERE id = ?',
     plan: ['SEARCH keys USING INDEX keys_by_id (id=?)'],
   },
-  clearKeyspacePending: {
-    sql: 'UPDATE keyspaces SET pending = NULL WHERE id = ?',
+  replaceKeyspacePending: {
+    sql: 'UPDATE keyspaces SET pending = ? WHERE id = ?',
     plan: ['SEARCH keyspaces USING PRIMARY KEY (id=?)'],
   },
   insertEvent: {

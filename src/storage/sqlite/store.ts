@@ -23,7 +23,7 @@ import type {
   UsageIncrement,
 } from '../key-store.ts';
 import type { Batch, MovableStore, Moved, MovedKind } from '../movable-store.ts';
-import { keyOf, keyspaceOf, ownerOf, pendingOf } from '../stored-record.ts';
+import { dueEvents, keyOf, keyspaceOf, ownerOf } from '../stored-record.ts';
 import type { Connection } from './connection.ts';
 import { countQuery, listQuery, needsKeyspace, type OneFilter } from './listing.ts';
 import { batchesOf, estimateRecords, putRecords, readCopyNote, writeCopyNote } from './moving.ts';
@@ -42,10 +42,10 @@ import {
   secretOf,
 } from './records.ts';
 
-const CLEAR_PENDING = {
-  key: 'clearKeyPending',
-  keyspace: 'clearKeyspacePending',
-  owner: 'clearOwnerPending',
+const REPLACE_PENDING = {
+  key: 'replaceKeyPending',
+  keyspace: 'replaceKeyspacePending',
+  owner: 'replaceOwnerPending',
 } as const;
 
 /** Made by `openSqliteStore`. */
@@ -233,16 +233,16 @@ export class SqliteKeyStore implements MovableStore {
     });
   }
 
-  async publishEvents({ kind, id }: UnpublishedRecord): Promise<void> {
+  async publishEvents({ kind, id }: UnpublishedRecord, upTo = Number.POSITIVE_INFINITY): Promise<void> {
     // Published again by the next sweep where it is lost.
     await this.#file.writingUnsynced(() => {
       const row = this.#file.first<{ pending: string | null }>(`${kind}Pending`, id);
-      const pending = pendingOf(row?.pending ?? null);
-      for (const event of pending) {
+      const [due, later] = dueEvents(row?.pending, upTo);
+      for (const event of due) {
         this.#file.run('insertEvent', event.id, kind, id, event.revision, JSON.stringify(event));
       }
-      if (pending.length === 0) return false;
-      return this.#file.run(CLEAR_PENDING[kind], id);
+      if (due.length === 0) return false;
+      return this.#file.run(REPLACE_PENDING[kind], later ?? null, id);
     });
   }
 

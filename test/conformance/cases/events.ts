@@ -55,6 +55,23 @@ export function eventCases(open: OpenForCase<KeyStore>): void {
       expect((await store.getKey(key.id))?.pending).toEqual([]);
     });
 
+    test('events of revisions beyond the one asked for stay pending, and are published when their turn comes', async () => {
+      const store = await open();
+      const key = await storeEventful(store, 2);
+      const bare = changed(key, {});
+      const next = { ...bare, pending: [...key.pending, sampleEvent(bare)] };
+      expect(await store.replaceKey(next)).toBe(true);
+      const target = { kind: 'key', id: key.id } as const;
+      await store.publishEvents(target, key.revision);
+      expect(await store.listEvents(target)).toEqual(key.pending);
+      expect((await store.getKey(key.id))?.pending).toEqual(next.pending.slice(2));
+      expect(await store.listUnpublished(9)).toContainEqual(target);
+      await store.publishEvents(target, next.revision);
+      expect(await store.listEvents(target)).toEqual(next.pending);
+      expect(await store.getKey(key.id)).toEqual({ ...next, pending: [] });
+      expect(await store.listUnpublished(9)).not.toContainEqual(target);
+    });
+
     test('publishing a record that is not there does nothing', async () => {
       const store = await open();
       await store.publishEvents({ kind: 'key', id: 'key_none' });
