@@ -41,6 +41,7 @@ function vitest(args) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const child = spawn(process.execPath, [program, 'run', ...reporters, ...args], {
     cwd: root,
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, '.tools/compile-cache') },
     stdio: 'inherit',
   });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM']))

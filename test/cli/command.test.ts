@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { CHILD_ENV } from '../support/child-env.ts';
 import { runCli } from './run-cli.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
@@ -154,7 +155,7 @@ test('serve runs the server until it is told to stop', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-serve-'));
   const env = { GATEHOUSE_DATA: join(folder, 'data.db'), GATEHOUSE_GRPC_PORT: '0', GATEHOUSE_HTTP_PORT: '0' };
   const child = spawn(process.execPath, [BIN, 'serve'], {
-    env: { PATH: process.env.PATH, GATEHOUSE_ROOT_KEY: KEY, ...env },
+    env: { ...CHILD_ENV, GATEHOUSE_ROOT_KEY: KEY, ...env },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {

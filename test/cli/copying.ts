@@ -11,6 +11,7 @@ import { builtInKeyspaces, type Keyspace } from '../../src/domain/keyspace.ts';
 import { mintToken } from '../../src/domain/token.ts';
 import { BATCH, type MovableStore } from '../../src/storage/movable-store.ts';
 import { sampleEvent, sampleKey, sampleSecret, T0 } from '../conformance/samples.ts';
+import { CHILD_ENV } from '../support/child-env.ts';
 import { withDatabase } from '../support/mongodb.ts';
 import type { Ended } from './run-cli.ts';
 
@@ -48,7 +49,7 @@ export interface Copying {
 /** Starts a copy. */
 export function startCopy(from: string, to: string): Copying {
   const child = spawn(process.execPath, [BIN, 'store', 'copy', '--from', from, '--to', to], {
-    env: { PATH: process.env.PATH },
+    env: { ...CHILD_ENV },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = { stdout: '', stderr: '' };

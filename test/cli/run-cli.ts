@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { CHILD_ENV } from '../support/child-env.ts';
 import type { Gatehouse } from '../support/gatehouse.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/gatehouse.js', import.meta.url));
@@ -26,7 +27,7 @@ export function runCli(
 ): Promise<Ended> {
   const child = spawn(process.execPath, [BIN, ...args], {
     ...(cwd === undefined ? {} : { cwd }),
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...CHILD_ENV, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const printed = { stdout: '', stderr: '' };

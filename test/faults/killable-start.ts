@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CHILD_ENV } from '../support/child-env.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -19,7 +20,7 @@ export function beginStart(uri: string, rootKey: string): KillableStart {
   const child = spawn(process.execPath, [MAIN], {
     cwd: folder,
     env: {
-      PATH: process.env.PATH,
+      ...CHILD_ENV,
       MONGODB_URI: uri,
       GATEHOUSE_ROOT_KEY: rootKey,
       GATEHOUSE_GRPC_PORT: '0',

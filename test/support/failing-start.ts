@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CHILD_ENV } from './child-env.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -22,7 +23,7 @@ export function failingStart(env: Readonly<Record<string, string>>): FailedStart
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
   const result = spawnSync(process.execPath, [MAIN], {
     cwd: folder,
-    env: { PATH: process.env.PATH, GATEHOUSE_GRPC_PORT: '0', GATEHOUSE_HTTP_PORT: '0', ...env },
+    env: { ...CHILD_ENV, GATEHOUSE_GRPC_PORT: '0', GATEHOUSE_HTTP_PORT: '0', ...env },
     encoding: 'utf8',
     timeout: 20_000,
   });

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
+import { CHILD_ENV } from './child-env.ts';
 import { dropDatabase, inDatabase } from './mongodb.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -71,7 +72,7 @@ export async function startGatehouse({
   const child = spawn(program ?? process.execPath, args, {
     cwd: place,
     env: {
-      PATH: process.env.PATH,
+      ...CHILD_ENV,
       GATEHOUSE_ROOT_KEY: rootKey,
       ...storeSettings(place),
       GATEHOUSE_GRPC_PORT: '0',

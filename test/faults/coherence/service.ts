@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { CHILD_ENV } from '../../support/child-env.ts';
 
 /** The program of this checkout. */
 export const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
@@ -45,7 +46,7 @@ export async function startService(
   const child = spawn(process.execPath, [main], {
     cwd,
     env: {
-      PATH: process.env.PATH,
+      ...CHILD_ENV,
       GATEHOUSE_GRPC_PORT: '0',
       GATEHOUSE_HTTP_PORT: '0',
       ...env,
