@@ -1,9 +1,21 @@
 /** 100,000 keys on the embedded store: create, list, verify, revoke. */
 
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sha256 } from '../../src/domain/digest.ts';
+import { mintToken } from '../../src/domain/token.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
+import { sampleKey, sampleSecret } from '../conformance/samples.ts';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { partsOver } from '../support/parts.ts';
 
 const KEYS = 100_000;
+/** So many of them over the API; the others are there when the service starts. */
+const CREATED = 10_000;
+const CHUNK = 5000;
+const FORMAT = { prefix: 'gate_', alphabet: 'base62', secretLength: 32, checksum: true } as const;
 const OWNERS = 400;
 const PROJECTS = 1000;
 const IN_FLIGHT = 64;
@@ -28,13 +40,35 @@ async function call(method: string, body: unknown) {
   return answer.body;
 }
 
+const described = (index: number) => ({
+  keyspace: 'default',
+  name: `key ${index}`,
+  owner: { kind: 'user', id: `u${index % OWNERS}` },
+  project: `p${index % PROJECTS}`,
+});
+
+async function fill(folder: string): Promise<void> {
+  const store = await openSqliteStore(join(folder, 'gatehouse.db'));
+  const parts = await partsOver(store);
+  for (let from = CREATED; from < KEYS; from += CHUNK) {
+    await Promise.all(
+      Array.from({ length: CHUNK }, (_, offset) => {
+        const index = from + offset;
+        const token = mintToken(FORMAT);
+        const key = sampleKey(described(index));
+        secrets[index] = token;
+        ids[index] = key.id;
+        return store.insertKey(key, sampleSecret(key, { lookup: sha256(token) }));
+      }),
+    );
+  }
+  await parts.marking.stop();
+  await parts.usage.close();
+  await store.close();
+}
+
 async function create(index: number): Promise<void> {
-  const { key, secret } = await call('KeyService/CreateKey', {
-    keyspace: 'default',
-    name: `key ${index}`,
-    owner: { kind: 'user', id: `u${index % OWNERS}` },
-    project: `p${index % PROJECTS}`,
-  });
+  const { key, secret } = await call('KeyService/CreateKey', described(index));
   secrets[index] = secret;
   ids[index] = key.id;
 }
@@ -59,8 +93,10 @@ function median(times: readonly number[]): number {
 }
 
 beforeAll(async () => {
-  gatehouse = await startGatehouse({ env: { GATEHOUSE_LOG_LEVEL: 'warn' } });
-  await inParallel(KEYS, create);
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+  await fill(folder);
+  gatehouse = await startGatehouse({ folder, env: { GATEHOUSE_LOG_LEVEL: 'warn' } });
+  await inParallel(CREATED, create);
 }, 300_000);
 afterAll(() => gatehouse.remove());
 

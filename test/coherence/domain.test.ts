@@ -1,6 +1,6 @@
 /** Replicas over one store share one Redis: whoever comes with another one, or with none, is turned away while they live. */
 
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
   DomainWatch,
   leaveDomain,
@@ -14,9 +14,15 @@ import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { StoreUnusable } from '../../src/storage/unusable.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 
+// Most of them wait, so they run at once, and what they opened is closed after the last.
+const ends: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const end of ends.reverse()) await end();
+});
+
 async function open(): Promise<KeyStore> {
   const store = await openSqliteStore(':memory:');
-  onTestFinished(() => store.close());
+  ends.push(() => store.close());
   return store;
 }
 
@@ -36,11 +42,11 @@ function redis(...domains: string[]) {
 function live(store: KeyStore, domain: string, isFollowing = () => true) {
   const lost: string[] = [];
   const watch = new DomainWatch({ store, domain, isFollowing, onLost: () => lost.push(domain) });
-  onTestFinished(() => watch.stop());
+  ends.push(() => watch.stop());
   return { watch, lost };
 }
 
-describe('the first process with a Redis', () => {
+describe.concurrent('the first process with a Redis', () => {
   test('makes a domain, which those with the same Redis join at once', async () => {
     const store = await open();
     const { carried, isCarried } = redis();
@@ -59,7 +65,7 @@ describe('the first process with a Redis', () => {
   });
 });
 
-describe('a process whose Redis does not carry the domain', () => {
+describe.concurrent('a process whose Redis does not carry the domain', () => {
   test('is turned away while a replica of the domain lives, which keeps it', async () => {
     const store = await open();
     const domain = await joinDomain(store, redis().isCarried);
@@ -83,7 +89,7 @@ describe('a process whose Redis does not carry the domain', () => {
       expect((await store.readRegistry()).domain).toBe(made);
       if (left !== undefined) {
         expect(await left.watch.isOurs(true)).toBe(false);
-        await expect.poll(() => left.lost).toEqual([domain]);
+        await vi.waitFor(() => expect(left.lost).toEqual([domain]));
       }
     },
   );
@@ -131,7 +137,7 @@ describe('a process whose Redis does not carry the domain', () => {
   });
 });
 
-describe('a replica that comes back', () => {
+describe.concurrent('a replica that comes back', () => {
   test('objects to whoever asks for its domain, and is too late where that one has it', async () => {
     const store = await open();
     const domain = await joinDomain(store, redis().isCarried);
@@ -155,7 +161,7 @@ describe('a replica that comes back', () => {
   });
 });
 
-describe('a process without a Redis', () => {
+describe.concurrent('a process without a Redis', () => {
   test('is turned away where there is a domain', async () => {
     const store = await open();
     await requireNoDomain(store);
