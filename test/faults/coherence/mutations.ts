@@ -198,8 +198,8 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: MEMORY,
-        from: 'await this.#inner.publishEvents(record);\n    } finally {',
-        to: 'await this.#inner.publishEvents(record);\n    } finally { if (this.#shared === undefined)',
+        from: 'await this.#inner.publishEvents(record, upTo);\n    } finally {',
+        to: 'await this.#inner.publishEvents(record, upTo);\n    } finally { if (this.#shared === undefined)',
       },
       { file: REPLICA, from: 'for (const { name } of records) this.#parts.memory.drop(name);', to: '' },
       {
@@ -239,8 +239,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'coherence/changes.ts',
-        from: 'if (record !== undefined) await this.#spread.tell([spreadRecord(target.kind, record)]);',
-        to: 'if (record === undefined) return;',
+        from: 'await this.#spread.tell([spreadRecord(target.kind, record)]);\n    await this.#store.publishEvents(target',
+        to: 'await this.#store.publishEvents(target',
       },
     ],
     scenarios: [KILLED_BETWEEN, CUT_OFF_CHANGER],
