@@ -12,8 +12,11 @@ const OVER_A_STORE = ['acceptance', 'keys', 'products', 'verification'];
 const EMBEDDED_ONLY = [
   // The embedded store's file, or more at once than the tests' server does.
   'acceptance/{data-file,full-disk,many-bodies,scale,scale-mongodb}',
-  // The ports and their connections, whatever is behind them.
-  'acceptance/{both-ports,stop}',
+  // The ports, their connections and what comes in, whatever is behind them.
+  'acceptance/{bad-input,both-ports,odd-messages,slow-body,stop}',
+  // Each step of an operation in turn: thousands of writes, minutes for the tests' server. The conformance suite holds the
+  // store to what they rest on, and acceptance/{repeat,rotation} run over both.
+  'keys/{repeat,rotate-rights}',
   // There is no store in it, or none that answers.
   'acceptance/settings',
   'keys/{page-token,revoke-keys-100000,revoke-keys-mongodb,scan-bound}',
