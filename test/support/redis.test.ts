@@ -167,9 +167,8 @@ describe.each([
       const replica = await started({ replicaOf: master });
       const id = await replid(master);
       await master.command('EVAL', SCRIPT, 2, 'hash', 'stream', 7);
-      await master.command('WAIT', 1, 10_000);
       expect(infoOf(await replica.command('INFO', 'replication')).role).toBe('slave');
-      expect(await replica.command('HGETALL', 'hash')).toEqual(['role', 'master', 'replid', id]);
+      await expect.poll(() => replica.command('HGETALL', 'hash')).toEqual(['role', 'master', 'replid', id]);
       expect(await replica.command('XRANGE', 'stream', '-', '+')).toEqual([['7-0', ['role', 'master']]]);
     });
 
