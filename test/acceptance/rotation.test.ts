@@ -48,7 +48,9 @@ describe('a rotated key', () => {
     });
     const { status, body } = await rotate(made.id);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ replayed: false, propagation: { replicas: 1, acknowledged: 1 } });
+    // Over MongoDB without Redis no replica has records in memory.
+    const replicas = overMongo ? 0 : 1;
+    expect(body).toMatchObject({ replayed: false, propagation: { replicas, acknowledged: replicas } });
     expect(body.secret).toMatch(/^gate_[0-9A-Za-z]{38}$/);
     const { displayPrefix, updateTime } = body.key;
     expect(body.key).toEqual({ ...made.key, displayPrefix, updateTime, revision: '2' });
