@@ -8,7 +8,7 @@
 
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
-import { Failure } from '../domain/failure.ts';
+import { Failure, isUnavailable } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
 import { cachePolicy, type Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
@@ -359,10 +359,6 @@ export class Changes {
 function spreadRecord(kind: UnpublishedRecord['kind'], record: Changeable): SpreadRecord {
   const { id, revision, keyspace = id } = record;
   return { name: recordName({ kind, id }), keyspace, revision };
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof Failure && error.kind === 'unavailable';
 }
 
 export function revisionMismatch(message: string): Failure {

@@ -30,9 +30,8 @@ export type Lapse = 'late' | 'epoch' | 'gap';
 
 export interface ReplicaCounts {
   readonly lapses: Record<Lapse, number>;
-  /** Changes that were confirmed, and the seconds that this took in all. */
+  /** Changes that were confirmed. */
   confirmed: number;
-  confirmSeconds: number;
   unconfirmed: number;
   /** Replicas that were taken off the members because they had gone silent. */
   removed: number;
@@ -56,7 +55,6 @@ export class Replica implements Lease, Spread {
   readonly counts: ReplicaCounts = {
     lapses: { late: 0, epoch: 0, gap: 0 },
     confirmed: 0,
-    confirmSeconds: 0,
     unconfirmed: 0,
     removed: 0,
   };
@@ -87,10 +85,6 @@ export class Replica implements Lease, Spread {
 
   get held(): boolean {
     return this.#term.held;
-  }
-
-  get lostFor(): number {
-    return this.#term.lostFor;
   }
 
   get epoch(): string {
@@ -130,13 +124,11 @@ export class Replica implements Lease, Spread {
   }
 
   async confirm(records: readonly SpreadRecord[]): Promise<Propagation> {
-    const begun = this.#clocks.monotonic();
     try {
       const reply = await this.#announce(records);
       const replied = this.#clocks.monotonic();
       const propagation = await this.#acknowledged(reply, replied);
       this.counts.confirmed++;
-      this.counts.confirmSeconds += (this.#clocks.monotonic() - begun) / 1000;
       return propagation;
     } catch (error) {
       this.counts.unconfirmed++;

@@ -73,6 +73,11 @@ export function denied(reason: string, message: string): Failure {
   return new Failure('denied', reason, message);
 }
 
+/** Whether it may pass by itself, since somebody could not answer. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof Failure && error.kind === 'unavailable';
+}
+
 /** The system of record cannot answer now. Its own message stays in `cause`, for the log alone. */
 export function storeUnavailable(cause: unknown): Failure {
   return new Failure('unavailable', 'STORE_UNAVAILABLE', 'the store cannot answer now', {

@@ -1,5 +1,6 @@
 /** Keys and the keys that they made, or rotated last, by self-service. */
 
+import { chunksOf } from '../domain/chunks.ts';
 import { isExpired, type Key } from '../domain/key.ts';
 import { asShown, viewOf } from './listed.ts';
 import type { Parts } from './parts.ts';
@@ -69,24 +70,13 @@ export async function liveDescendants(
   const view = viewOf(parts.store, await parts.verifier.directory(true));
   let newest: Key[] = [];
   let size = 0;
-  for await (const recorded of inChunks(descendantsOf(parts, id), PAGE)) {
+  for await (const recorded of chunksOf(descendantsOf(parts, id), PAGE)) {
     const keys = await asShown(view, recorded);
     const live = keys.filter((key) => key.revokeTime === undefined && !isExpired(key, now));
     size += live.length;
     newest = newestOf([...newest, ...live.filter(mayShow)], limit);
   }
   return { keys: newestOf(newest, limit), size };
-}
-
-async function* inChunks<T>(items: AsyncIterable<T>, size: number): AsyncIterable<T[]> {
-  let chunk: T[] = [];
-  for await (const item of items) {
-    chunk.push(item);
-    if (chunk.length < size) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
 }
 
 function newestOf(keys: readonly Key[], limit: number): Key[] {

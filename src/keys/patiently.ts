@@ -1,7 +1,7 @@
 /** What a start does with the store, which may be slow while other processes start on it as well. */
 
 import { setTimeout } from 'node:timers/promises';
-import { Failure } from '../domain/failure.ts';
+import { isUnavailable } from '../domain/failure.ts';
 
 /** As long as a start waits for a server that is not there yet. */
 const PATIENCE_MS = 10_000;
@@ -14,8 +14,7 @@ export async function patiently<Result>(work: () => Promise<Result>): Promise<Re
     try {
       return await work();
     } catch (error) {
-      const away = error instanceof Failure && error.kind === 'unavailable';
-      if (!away || performance.now() > end) throw error;
+      if (!isUnavailable(error) || performance.now() > end) throw error;
       await setTimeout(PAUSE_MS);
     }
   }

@@ -1,28 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { describe, inject } from 'vitest';
-import { openMongoStore } from '../../src/storage/mongodb/open.ts';
-import { dropDatabase, inDatabase } from '../support/mongodb.ts';
-import { keyStoreConformance, type Opened } from './key-store.ts';
+import { keyStoreConformance } from './key-store.ts';
+import { openMongo } from './open-mongo.ts';
 
-const server = inject('mongodb');
-
-describe.skipIf(server === '')('over a real server', () => {
-  keyStoreConformance('mongodb', open);
+describe.skipIf(inject('mongodb') === '')('over a real server', () => {
+  keyStoreConformance('mongodb', openMongo);
 });
-
-async function open(): Promise<Opened> {
-  const uri = inDatabase(server, `conformance-${randomUUID()}`);
-  let store = await openMongoStore(uri);
-  return {
-    store,
-    async reopen(options) {
-      await store.close();
-      store = await openMongoStore(uri, options);
-      return store;
-    },
-    async discard() {
-      await store.close();
-      await dropDatabase(uri);
-    },
-  };
-}

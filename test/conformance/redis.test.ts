@@ -1,16 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import type { SpreadRecord } from '../../src/coherence/spread.ts';
 import { recordName, secretName } from '../../src/storage/cache/memory.ts';
 import type { RecordName } from '../../src/storage/cache/shared.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
-import { openMongoStore } from '../../src/storage/mongodb/open.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
-import { dropDatabase, inDatabase } from '../support/mongodb.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 import { REDIS, REDIS_OLDEST, type RedisServer, startRedis } from '../support/redis.ts';
 import { type CachedReplica, startReplica } from '../support/replicas.ts';
 import { keyStoreConformance, type Opened } from './key-store.ts';
+import { openMongo } from './open-mongo.ts';
 
 const mongodb = inject('mongodb');
 
@@ -121,21 +119,4 @@ async function announcing(store: KeyStore, [one, other]: readonly [CachedReplica
 async function openSqlite(): Promise<Opened> {
   const store = await openSqliteStore(':memory:');
   return { store, discard: () => store.close() };
-}
-
-async function openMongo(): Promise<Opened> {
-  const uri = inDatabase(mongodb, `conformance-${randomUUID()}`);
-  let store = await openMongoStore(uri);
-  return {
-    store,
-    async reopen(options) {
-      await store.close();
-      store = await openMongoStore(uri, options);
-      return store;
-    },
-    async discard() {
-      await store.close();
-      await dropDatabase(uri);
-    },
-  };
 }

@@ -63,14 +63,11 @@ export class CachedKeyStore implements KeyStore {
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
-  /** Reads that went to the store because there was no lease. */
-  unleased = 0;
-  #closed = false;
-
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
   readonly #loads = new SharedLoads<unknown>();
+  #closed = false;
   /** Of each keyspace, and the list that they were taken from. */
   #policies: ReadonlyMap<string, CachePolicy> = new Map();
   #policiesOf: readonly Keyspace[] | undefined;
@@ -125,7 +122,6 @@ export class CachedKeyStore implements KeyStore {
     load: () => Promise<Value | undefined>,
   ): Promise<Value | undefined> {
     if (!this.#lease.held || this.#closed) {
-      this.unleased++;
       return this.#loads.get(name, load) as Promise<Value | undefined>;
     }
     return cache.get(name, () => this.#load(cache, name, load));

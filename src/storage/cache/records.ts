@@ -12,7 +12,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
-import { Failure } from '../../domain/failure.ts';
+import { isUnavailable } from '../../domain/failure.ts';
 import { deepFreeze } from './freeze.ts';
 import type { SharedRecord } from './shared.ts';
 
@@ -125,8 +125,4 @@ export class RecordCache<Value extends object> {
     this.#absent.clear();
     this.#loads.clear();
   }
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof Failure && error.kind === 'unavailable';
 }

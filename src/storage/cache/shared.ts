@@ -8,14 +8,12 @@ export interface Lease {
   readonly held: boolean;
   /** The life of the shared copies in which reads are now; another one never sees them. */
   readonly epoch: string;
-  /** Milliseconds since the lease was lost; 0 while it is held, infinite where there never was one. */
-  readonly lostFor: number;
 }
 
 /** This process alone writes the store, and drops what it writes. */
-export const ALONE: Lease = { held: true, epoch: '', lostFor: 0 };
+export const ALONE: Lease = { held: true, epoch: '' };
 /** Others write, and nobody tells of it. */
-export const BLIND: Lease = { held: false, epoch: '', lostFor: Number.POSITIVE_INFINITY };
+export const BLIND: Lease = { held: false, epoch: '' };
 
 export interface SharedRecord<Value> {
   readonly value: Value;

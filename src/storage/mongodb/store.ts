@@ -8,6 +8,7 @@ import type {
   FindOptions,
   UpdateResult,
 } from 'mongodb';
+import { chunksOf } from '../../domain/chunks.ts';
 import type { AuditEvent } from '../../domain/event.ts';
 import { storeUnavailable } from '../../domain/failure.ts';
 import { isExpired, type Key, keyState, type Secret, secretAge, type Usage } from '../../domain/key.ts';
@@ -563,17 +564,6 @@ export class MongoKeyStore implements MovableStore {
       return matchedCount === 1;
     });
   }
-}
-
-async function* chunksOf<D>(cursor: AsyncIterable<D>, size: number): AsyncIterable<D[]> {
-  let chunk: D[] = [];
-  for await (const document of cursor) {
-    chunk.push(document);
-    if (chunk.length < size) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
 }
 
 function asksForUse({ lastUsedAfter, lastUsedBefore }: KeyFilter): boolean {
