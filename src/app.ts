@@ -58,8 +58,10 @@ export async function startApp(settings: Settings): Promise<App> {
   const store = await openStore(settings.mongodbUri ?? settings.data);
   let coherence: Coherence | undefined;
   try {
-    coherence = await startCoherence(store, settings, CACHE_SIZES, log);
-    return await startOver(store, coherence, settings, log);
+    const metrics = new Metrics();
+    const onConfirmed = (ms: number) => metrics.changeConfirmed(ms / 1000);
+    coherence = await startCoherence(store, settings, CACHE_SIZES, log, onConfirmed);
+    return await startOver(store, coherence, settings, log, metrics);
   } catch (error) {
     await coherence?.stop();
     await store.close();
@@ -67,7 +69,13 @@ export async function startApp(settings: Settings): Promise<App> {
   }
 }
 
-async function startOver(store: KeyStore, coherence: Coherence, settings: Settings, log: Log): Promise<App> {
+async function startOver(
+  store: KeyStore,
+  coherence: Coherence,
+  settings: Settings,
+  log: Log,
+  metrics: Metrics,
+): Promise<App> {
   const now = Date.now;
   const { cached, feed } = coherence;
   const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
@@ -85,7 +93,6 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
 
   const { macKey } = await patiently(() => store.readRegistry());
 
-  const metrics = new Metrics();
   watchMemory(metrics, cached);
   if (coherence.replica !== undefined) watchReplica(metrics, coherence.replica);
   metrics.watch(
@@ -124,7 +131,7 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
     tls: settings.tls,
-    checkReady: readiness(store, coherence.replica, log),
+    checkReady: readiness(store, coherence, log),
     metrics,
     log,
   });
@@ -165,7 +172,7 @@ async function startOver(store: KeyStore, coherence: Coherence, settings: Settin
 }
 
 /** What is counted where it happens, for whoever scrapes it. */
-function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces }: CachedKeyStore): void {
+function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces, unleased }: CachedKeyStore): void {
   const records = { key: keys, secret: secrets, owner: owners, keyspace: keyspaces };
   const counted = (field: 'hits' | 'shared' | 'misses') => () =>
     Object.fromEntries(Object.entries(records).map(([record, cache]) => [record, cache[field]]));
@@ -177,6 +184,10 @@ function watchMemory(metrics: Metrics, { keys, secrets, owners, keyspaces }: Cac
     counted('shared'),
   );
   metrics.watch('gatehouse_cache_misses_total', 'Records read from the store', 'record', counted('misses'));
+  metrics.watch('gatehouse_reads_without_lease_total', 'Records read without a lease', 'from', () => ({
+    store: unleased.asked,
+    memory: unleased.kept,
+  }));
 }
 
 /** Whether this replica may answer from memory, and how long changes take to be true everywhere. */
@@ -210,12 +221,12 @@ function watchReplica(metrics: Metrics, replica: Replica): void {
 /**
  * What is not ready. Asked without a key, so the store's small write is made once a second, however many ask.
  *
- * A replica with a lease goes on answering for the keys that it knows while the store is away, so it must not be taken out
- * of service then: all of them would be at once.
+ * A replica among others goes on answering for the keys that it knows while the store is away, with a lease or as a keyspace
+ * trades, so it must not be taken out of service then: all of them would be at once.
  */
 function readiness(
   store: KeyStore,
-  replica: Replica | undefined,
+  { cached, replica }: Coherence,
   log: Log,
 ): () => Promise<readonly string[]> {
   let asked: { readonly time: number; readonly answer: Promise<readonly string[]> } | undefined;
@@ -225,7 +236,7 @@ function readiness(
       return [];
     } catch (err) {
       log.warn({ err }, 'the store is not ready');
-      return replica?.held ? [] : ['store'];
+      return replica !== undefined && cached.answers ? [] : ['store'];
     }
   };
   return () => {

@@ -10,7 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure, isUnavailable } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
-import { cachePolicy, type Keyspace } from '../domain/keyspace.ts';
+import { answersOutlive, type Keyspace } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
@@ -68,8 +68,8 @@ export class Changes {
   readonly #spread: Spread;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
-  /** The longest `client_cache_ttl` when it was last looked at. */
-  #reused = 0;
+  /** The longest time of any keyspace for which older answers outlive a change, when it was last looked at. */
+  #outlived = 0;
   /** The last change of each record that this process has under way; the next one waits for it. */
   readonly #tails = new Map<string, Promise<unknown>>();
 
@@ -158,7 +158,7 @@ export class Changes {
       (next) => this.#store.replaceKeyspace(next),
       (keyspace) => {
         // Also where this process has never looked: the change may be the one that shortens it.
-        this.#reused = Math.max(this.#reused, cachePolicy(keyspace).clientCacheTtl);
+        this.#outlived = Math.max(this.#outlived, answersOutlive(keyspace));
         return edit(keyspace);
       },
       options,
@@ -279,20 +279,20 @@ export class Changes {
   }
 
   async #confirm(kind: UnpublishedRecord['kind'], record: Changeable): Promise<Propagation> {
-    const reused = await this.#reusedFor();
+    const outlived = await this.#answersOutlive();
     const propagation = await this.#spread.confirm([spreadRecord(kind, record)]);
-    return { ...propagation, effectiveTime: propagation.effectiveTime + reused };
+    return { ...propagation, effectiveTime: propagation.effectiveTime + outlived };
   }
 
-  /** Milliseconds for which clients may go on with answers that they were given before. */
-  async #reusedFor(): Promise<number> {
-    const before = this.#reused;
+  /** Milliseconds for which clients, and replicas that are cut off, may go on with what they were given before. */
+  async #answersOutlive(): Promise<number> {
+    const before = this.#outlived;
     // The change is made by now: a store that cannot answer this is no reason to say otherwise.
     const keyspaces = await this.#store.listKeyspaces().catch(() => undefined);
     if (keyspaces === undefined) return before;
-    this.#reused = Math.max(0, ...keyspaces.map((one) => cachePolicy(one).clientCacheTtl));
+    this.#outlived = Math.max(0, ...keyspaces.map(answersOutlive));
     // A change that shortens it leaves answers behind that were given for longer.
-    return Math.max(before, this.#reused);
+    return Math.max(before, this.#outlived);
   }
 
   /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */

@@ -34,16 +34,21 @@ const LATER_MS = 100;
 const ANOTHER_REDIS =
   'other replicas over this store share another Redis, or none; restart this one with their REDIS_URL';
 
-/** @throws StoreUnusable, RedisUnusable, Failure `unavailable`. */
+/**
+ * @param onConfirmed told of each change that all replicas confirmed, and of the milliseconds that this took.
+ * @throws StoreUnusable, RedisUnusable, Failure `unavailable`.
+ */
 export async function startCoherence(
   store: KeyStore,
   settings: { readonly mongodbUri: string | undefined; readonly redisUrl: string | undefined },
   sizes: CacheSizes,
   log: Log,
+  onConfirmed: (ms: number) => void,
 ): Promise<Coherence> {
   const now = Date.now;
   if (settings.redisUrl === 'none') await leaveDomain(store);
-  else if (settings.redisUrl !== undefined) return withRedis(store, settings.redisUrl, sizes, log);
+  else if (settings.redisUrl !== undefined)
+    return withRedis(store, settings.redisUrl, sizes, log, onConfirmed);
   await requireNoDomain(store);
   const stop = async () => {};
   if (settings.mongodbUri === undefined) {
@@ -58,7 +63,13 @@ export async function startCoherence(
   return { cached, spread: spreadAmongBlind(store, now), stop };
 }
 
-async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: Log): Promise<Coherence> {
+async function withRedis(
+  store: KeyStore,
+  url: string,
+  sizes: CacheSizes,
+  log: Log,
+  onConfirmed: (ms: number) => void,
+): Promise<Coherence> {
   const onError = seldom(log, () => performance.now());
   const { macKey } = await store.readRegistry();
   const link = new RedisLink(url, undefined, onError);
@@ -67,6 +78,7 @@ async function withRedis(store: KeyStore, url: string, sizes: CacheSizes, log: L
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
     isOurs: async () => watch?.isOurs(true) ?? false,
+    onConfirmed,
     onEntries: (entries) => feed.append(entries),
     onMissed: () => feed.restart({ epoch: replica.epoch, number: replica.position }),
   });

@@ -44,6 +44,8 @@ export interface ReplicaParts {
   >;
   readonly memory: Memory;
   readonly clocks?: Clocks;
+  /** Told of each confirmed change: milliseconds that its confirmation took. */
+  readonly onConfirmed?: (ms: number) => void;
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
@@ -87,6 +89,10 @@ export class Replica implements Lease, Spread {
     return this.#term.held;
   }
 
+  get lostFor(): number {
+    return this.#term.lostFor;
+  }
+
   get epoch(): string {
     return this.#epoch;
   }
@@ -124,11 +130,13 @@ export class Replica implements Lease, Spread {
   }
 
   async confirm(records: readonly SpreadRecord[]): Promise<Propagation> {
+    const begun = this.#clocks.monotonic();
     try {
       const reply = await this.#announce(records);
       const replied = this.#clocks.monotonic();
       const propagation = await this.#acknowledged(reply, replied);
       this.counts.confirmed++;
+      this.#parts.onConfirmed?.(this.#clocks.monotonic() - begun);
       return propagation;
     } catch (error) {
       this.counts.unconfirmed++;

@@ -18,19 +18,33 @@ export interface CachePolicy {
   readonly negativeTtl: number;
   /** How long a client may reuse an answer. */
   readonly clientCacheTtl: number;
+  /** How long a replica may answer from memory that reaches neither the others nor the store. */
+  readonly partitionBound: number;
 }
 
-const CACHE_POLICY: CachePolicy = { cacheTtl: 300_000, negativeTtl: 60_000, clientCacheTtl: 0 };
+const CACHE_POLICY: CachePolicy = {
+  cacheTtl: 300_000,
+  negativeTtl: 60_000,
+  clientCacheTtl: 0,
+  partitionBound: 0,
+};
 
 /** What holds for a keyspace, and, undefined, for one of which nothing is known. */
 export function cachePolicy(keyspace: Keyspace | undefined): CachePolicy {
   if (keyspace === undefined) return CACHE_POLICY;
-  const { cacheTtl, negativeTtl, clientCacheTtl } = keyspace;
+  const { cacheTtl, negativeTtl, clientCacheTtl, onPartition, partitionBound = 0 } = keyspace;
   return {
     cacheTtl: cacheTtl ?? CACHE_POLICY.cacheTtl,
     negativeTtl: negativeTtl ?? CACHE_POLICY.negativeTtl,
     clientCacheTtl: clientCacheTtl ?? CACHE_POLICY.clientCacheTtl,
+    partitionBound: onPartition === 'available' ? partitionBound : CACHE_POLICY.partitionBound,
   };
+}
+
+/** Milliseconds that answers from before a confirmed change may still be met, somewhere. */
+export function answersOutlive(keyspace: Keyspace): number {
+  const { clientCacheTtl, partitionBound } = cachePolicy(keyspace);
+  return clientCacheTtl + partitionBound;
 }
 
 export interface DenyBody {
@@ -41,6 +55,8 @@ export interface DenyBody {
 /** Its cache policy is what was decided; what was not goes by the defaults (see cachePolicy). */
 export interface Keyspace extends ChangeableRecord, Generations, TokenFormat, Partial<CachePolicy> {
   readonly displayName: string;
+  /** Whether a replica that is cut off may go on for `partitionBound`; absent: no. */
+  readonly onPartition?: 'available';
   readonly hash: HashAlgorithm;
   /** Leading characters of a token (prefix included) that lists may show. */
   readonly displayLength: number;
@@ -149,6 +165,12 @@ export function keyspaceViolations(keyspace: Keyspace): Violation[] {
     keyspace.defaultTtl > keyspace.maxTtl
   ) {
     found.push({ field: 'keyspace.default_ttl', description: 'must not be longer than max_ttl' });
+  }
+  if (keyspace.onPartition === 'available' && keyspace.partitionBound === undefined) {
+    found.push({
+      field: 'keyspace.partition_bound',
+      description: 'must be given with ON_PARTITION_AVAILABLE: 1 second to 1 hour',
+    });
   }
   return found;
 }

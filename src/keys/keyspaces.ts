@@ -35,6 +35,8 @@ export const MUTABLE_FIELDS = {
   selfServicePermission: 'self_service_permission',
   selfServiceMayOutlive: 'self_service_may_outlive',
   denyBodies: 'deny_bodies',
+  onPartition: 'on_partition',
+  partitionBound: 'partition_bound',
 } as const satisfies Partial<Record<keyof KeyspaceDraft, string>>;
 
 /**

@@ -43,6 +43,13 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #confirmation = new Histogram({
+    name: 'gatehouse_change_confirmation_seconds',
+    help: 'Time from a change in the store to its confirmation by all replicas',
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  });
+
   readonly #inFlight = new Gauge({
     name: 'gatehouse_rpc_in_flight',
     help: 'Calls under way, streams included',
@@ -63,6 +70,10 @@ export class Metrics {
     this.#inFlight.dec();
     this.#requests.inc({ service, method, code });
     this.#duration.observe({ service, method }, seconds);
+  }
+
+  changeConfirmed(seconds: number): void {
+    this.#confirmation.observe(seconds);
   }
 
   /** Counts one judged token. `status` is a VerifyStatus of the domain. */

@@ -42,15 +42,24 @@ export interface VerifyAnswer {
   readonly secretAge: SecretAge | undefined;
   /** Milliseconds from the judging on for which the caller may give the answer again. */
   readonly reusableFor: number;
+  /** Milliseconds for which changes of the key may have gone unseen. */
+  readonly recordAge: number;
   /** That of the token's prefix, where the caller may verify in it. */
   readonly keyspace: Keyspace | undefined;
   /** With `explain`: every check in the order in which it was made. */
   readonly checks: readonly Check[];
 }
 
+/** What gives out copies tells how old one may be. */
+interface CopyAges {
+  readonly ageOf: (key: Key) => number;
+}
+
 /** A key whose secret matched a token. */
 interface Match {
   readonly key: StandingKey;
+  /** Milliseconds for which changes of it may have gone unseen. */
+  readonly recordAge: number;
   readonly keyspace: Keyspace;
   /** The generation of the secret that matched. */
   readonly generation: string;
@@ -62,7 +71,7 @@ type Found = Match | { readonly status: keyof typeof UNMATCHED_MESSAGES; readonl
 const PRINTABLE = /^[\x21-\x7e]+$/;
 
 export class Verifier {
-  readonly #cached: KeyStore;
+  readonly #cached: KeyStore & Partial<CopyAges>;
   readonly #record: KeyStore;
   readonly #secrets: Secrets;
   readonly #usage: UsageRecorder;
@@ -72,7 +81,7 @@ export class Verifier {
 
   constructor(parts: {
     /** Where CACHED questions are answered from. */
-    readonly cached: KeyStore;
+    readonly cached: KeyStore & Partial<CopyAges>;
     /** The system of record itself. */
     readonly record: KeyStore;
     readonly secrets: Secrets;
@@ -106,11 +115,12 @@ export class Verifier {
         key: undefined,
         secretAge: undefined,
         reusableFor: 0,
+        recordAge: 0,
         keyspace,
         checks,
       };
     }
-    const { key, keyspace: own, generation } = found;
+    const { key, keyspace: own, generation, recordAge } = found;
     const now = this.#now();
     const verdict = judge(key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
@@ -123,6 +133,7 @@ export class Verifier {
       key,
       secretAge: age,
       reusableFor: reusable ? reusableFor(key, own, age, now) : 0,
+      recordAge,
       keyspace,
       checks,
     };
@@ -212,13 +223,14 @@ export class Verifier {
     keyspace: Keyspace,
     token: string,
     strong: boolean,
-  ): Promise<Pick<Match, 'key' | 'generation'> | undefined> {
+  ): Promise<Omit<Match, 'keyspace'> | undefined> {
     const store = strong ? this.#record : this.#cached;
     const secret = await this.#secrets.find(store, keyspace, token);
     const key = secret === undefined ? undefined : await store.getKey(secret.keyId);
     if (key === undefined || secret === undefined) return undefined;
     const { generation } = secret;
     if (secretAge(key, generation, this.#now()) === undefined) return undefined;
-    return { key: await standingOf(store, key, keyspace), generation };
+    const recordAge = strong ? 0 : (this.#cached.ageOf?.(key) ?? 0);
+    return { key: await standingOf(store, key, keyspace), recordAge, generation };
   }
 }

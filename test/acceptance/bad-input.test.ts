@@ -206,8 +206,8 @@ describe('what is not there, or not offered', () => {
     ['AuthService/Verify', { token: 'x', chargeId: 'c' }, 'charge_id'],
     [
       'KeyspaceService/CreateKeyspace',
-      keyspace({ onPartition: 'ON_PARTITION_AVAILABLE', partitionBound: '5s' }),
-      'keyspace.on_partition',
+      keyspace({ credentialHeaders: ['CREDENTIAL_HEADER_AUTHORIZATION'] }),
+      'keyspace.credential_headers',
     ],
     [
       'KeyspaceService/CreateKeyspace',

@@ -113,7 +113,7 @@ describe('UpdateKeyspace', () => {
   const get = async (id: string) => (await shop.root('KeyspaceService/GetKeyspace', { id })).body.keyspace;
 
   test.each([
-    ['not offered', { partitionBound: '5s' }],
+    ['not offered', { credentialHeaders: ['CREDENTIAL_HEADER_AUTHORIZATION'] }],
     ['not offered, inside one that is', { keyDefaults: { credits: { remaining: '5' } } }],
     ['not offered, as a value', { selfServiceCallers: ['SELF_SERVICE_CALLER_SESSION'] }],
     [
@@ -195,8 +195,38 @@ describe('UpdateKeyspace', () => {
     expect(await rename('three')).toBeGreaterThanOrEqual(900_000);
   });
 
+  test('a replica may go on when it is cut off only within a bound, by which a change then takes longer', async () => {
+    const { id } = await shop.make('made-06');
+    const update = (fields: object, updateMask: string) =>
+      shop.root('KeyspaceService/UpdateKeyspace', { keyspace: { id: 'made-06', ...fields }, updateMask });
+    const policy = async () => {
+      const { onPartition, partitionBound } = await get('made-06');
+      return [onPartition, partitionBound];
+    };
+    const rename = async (name: string) => {
+      const sent = Date.now();
+      const { body } = await shop.root('KeyService/UpdateKey', { key: { id, name }, updateMask: 'name' });
+      return Date.parse(body.propagation.effectiveTime) - sent;
+    };
+    expect(await policy()).toEqual(['ON_PARTITION_STRICT', undefined]);
+    const unbound = await update({ onPartition: 'ON_PARTITION_AVAILABLE' }, 'onPartition');
+    expect([unbound.status, fieldsOf(unbound)]).toEqual([400, ['keyspace.partition_bound']]);
+
+    const both = { onPartition: 'ON_PARTITION_AVAILABLE', partitionBound: '2000s' };
+    await update(both, 'onPartition,partitionBound');
+    expect(await policy()).toEqual(['ON_PARTITION_AVAILABLE', '2000s']);
+    expect(await rename('two')).toBeGreaterThanOrEqual(2_000_000);
+    // The change that takes it back comes late for those who have it.
+    const { body } = await update({ onPartition: 'ON_PARTITION_STRICT' }, 'onPartition');
+    expect(Date.parse(body.propagation.effectiveTime) - Date.now()).toBeGreaterThan(1_900_000);
+    expect(await policy()).toEqual(['ON_PARTITION_STRICT', '2000s']);
+    expect(await rename('three')).toBeLessThan(1_900_000);
+  });
+
   test.each([
     ['cacheTtl', '86401s'],
+    ['partitionBound', '3601s'],
+    ['partitionBound', '0s'],
     ['negativeTtl', '3601s'],
     ['clientCacheTtl', '3601s'],
     ['clientCacheTtl', '-1s'],
@@ -228,8 +258,8 @@ describe('UpdateKeyspace', () => {
   test('refuses those that the mask names and that are not offered, and changes nothing', async () => {
     const before = await get('made-02');
     const { status, body } = await shop.root('KeyspaceService/UpdateKeyspace', {
-      keyspace: { id: 'made-02', displayName: 'x', partitionBound: '5s' },
-      updateMask: 'displayName,partitionBound',
+      keyspace: { id: 'made-02', displayName: 'x' },
+      updateMask: 'displayName,credentialHeaders',
     });
     expect([status, body.code]).toEqual([501, 'unimplemented']);
     expect(await get('made-02')).toEqual(before);

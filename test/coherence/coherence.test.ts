@@ -25,7 +25,13 @@ async function open(): Promise<KeyStore> {
 /** @param lines where it writes its log. */
 async function start(store: KeyStore, redisUrl: string, lines: string[] = []): Promise<Coherence> {
   const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
-  const coherence = await startCoherence(store, { mongodbUri: undefined, redisUrl }, SIZES, log);
+  const coherence = await startCoherence(
+    store,
+    { mongodbUri: undefined, redisUrl },
+    SIZES,
+    log,
+    () => undefined,
+  );
   onTestFinished(() => coherence.stop());
   return coherence;
 }

@@ -174,8 +174,7 @@ function responseOf(answered: VerifyAnswer): VerifyResponse {
     message: answered.message,
     ...(key === undefined ? {} : { principal: principalOf(key, secretAge) }),
     revision: BigInt(key?.revision ?? 0),
-    // Without a lease each record is read now, and under one no change of it goes unseen.
-    recordAge: durationFromMs(0),
+    recordAge: durationFromMs(Math.ceil(answered.recordAge)),
     cacheableFor: durationFromMs(answered.reusableFor),
     missingPermissions: [...answered.missingPermissions],
     checks: answered.checks.map((check) => create(CheckSchema, check)),

@@ -11,6 +11,7 @@ import {
   HashAlgorithm as HashMessage,
   type Keyspace as KeyspaceMessage,
   KeyspaceSchema,
+  OnPartition,
   SelfServiceCaller,
 } from '../../gen/gatehouse/v1/keyspace_pb.js';
 import type { KeyspaceDraft } from '../../keys/keyspaces.ts';
@@ -52,6 +53,8 @@ export function keyspaceMessage(keyspace: Keyspace): KeyspaceMessage {
     selfServicePermission: keyspace.selfServicePermission ?? '',
     selfServiceMayOutlive: keyspace.selfServiceMayOutlive,
     denyBodies: { ...keyspace.denyBodies },
+    onPartition: keyspace.onPartition === 'available' ? OnPartition.AVAILABLE : OnPartition.STRICT,
+    ...durationField('partitionBound', keyspace.partitionBound),
     createTime: timestampFromMs(keyspace.createTime),
     updateTime: timestampFromMs(keyspace.updateTime),
     revision: BigInt(keyspace.revision),
@@ -98,6 +101,11 @@ function policyOf(
     ...optional('selfServicePermission', permission === '' ? undefined : permission),
     selfServiceMayOutlive: message.selfServiceMayOutlive,
     ...optional('denyBodies', denyBodiesOf(message)),
+    ...optional(
+      'onPartition',
+      message.onPartition === OnPartition.AVAILABLE ? ('available' as const) : undefined,
+    ),
+    ...optional('partitionBound', message.partitionBound && durationMs(message.partitionBound)),
   };
 }
 

@@ -18,7 +18,7 @@ const NOT_OFFERED = new Map<string, readonly string[]>([
   [RevokeKeysRequestSchema.typeName, ['project', 'created_before', 'last_used_before', 'request_id']],
   [CreateKeyspaceRequestSchema.typeName, ['request_id']],
   [KeyDefaultsSchema.typeName, ['credits', 'rate_limits']],
-  [KeyspaceSchema.typeName, ['credential_headers', 'session_issuers', 'on_partition', 'partition_bound']],
+  [KeyspaceSchema.typeName, ['credential_headers', 'session_issuers']],
 ]);
 
 /** Paths of UpdateKey's mask without a capability behind them. */

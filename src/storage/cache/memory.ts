@@ -1,7 +1,8 @@
 /**
  * A store with its secrets, keys, owners and keyspaces in memory, and with copies that replicas share behind it. It is a
  * KeyStore itself and keeps every promise of one, for as long as its lease says that no change by others goes unseen
- * (coherence/replica.ts); without the lease each read goes to the store.
+ * (coherence/replica.ts); without the lease each read goes to the store, and memory does only where the store cannot answer
+ * and the keyspace says so.
  *
  * What a write may have changed is dropped once the write has ended, however it ended: a rejected one may have been
  * done, and one that was refused tells that memory is older than the store. Between its being done and the drop,
@@ -27,9 +28,9 @@ import type {
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
-import { SharedLoads } from './loads.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
+import { UnleasedReads } from './unleased.ts';
 
 export interface CacheSizes {
   /** In characters of JSON; a record in memory takes about four bytes for each. */
@@ -66,7 +67,8 @@ export class CachedKeyStore implements KeyStore {
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
-  readonly #loads = new SharedLoads<unknown>();
+  /** With its `asked` and `kept`. */
+  readonly unleased = new UnleasedReads();
   #closed = false;
   /** Of each keyspace, and the list that they were taken from. */
   #policies: ReadonlyMap<string, CachePolicy> = new Map();
@@ -80,6 +82,7 @@ export class CachedKeyStore implements KeyStore {
     const ages: Ages<{ readonly keyspace: string }> = {
       maxAge: ({ keyspace }) => this.#policy(keyspace).cacheTtl,
       absentAge: () => 0,
+      partitionBound: ({ keyspace }) => this.#policy(keyspace).partitionBound,
     };
     this.secrets = new RecordCache<Secret>(sizes.secrets, {
       ...ages,
@@ -91,6 +94,8 @@ export class CachedKeyStore implements KeyStore {
       maxAge: (all) =>
         Math.min(...all.map((one) => cachePolicy(one).cacheTtl), cachePolicy(undefined).cacheTtl),
       absentAge: () => 0,
+      // Each record of a keyspace has the keyspace's own bound to keep.
+      partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
     });
   }
 
@@ -122,9 +127,26 @@ export class CachedKeyStore implements KeyStore {
     load: () => Promise<Value | undefined>,
   ): Promise<Value | undefined> {
     if (!this.#lease.held || this.#closed) {
-      return this.#loads.get(name, load) as Promise<Value | undefined>;
+      return this.unleased.get(name, load, () => this.#kept(cache, name));
     }
     return cache.get(name, () => this.#load(cache, name, load));
+  }
+
+  /** What is in memory and may be given out although there is no lease. */
+  #kept<Value extends object>(cache: RecordCache<Value>, name: RecordName): Value | undefined {
+    const value = cache.peek(name);
+    if (value === undefined || this.#closed) return undefined;
+    return this.#lease.lostFor <= cache.ages.partitionBound(value) ? value : undefined;
+  }
+
+  /** Whether anything in memory may be given out: under a lease, or as a keyspace trades. */
+  get answers(): boolean {
+    return this.#lease.held || this.#kept(this.keyspaces, ALL) !== undefined;
+  }
+
+  /** Milliseconds for which changes of this key may have gone unseen: 0 under a lease, and where the store was asked. */
+  ageOf(key: Key): number {
+    return this.#lease.held || this.keys.peek(`key:${key.id}`) !== key ? 0 : this.#lease.lostFor;
   }
 
   async #load<Value extends object>(

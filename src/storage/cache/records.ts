@@ -26,6 +26,8 @@ export interface Ages<Value> {
   readonly maxAge: (value: Value) => number;
   /** Milliseconds for which it is remembered that a key is not there. */
   readonly absentAge: (key: string) => number;
+  /** Milliseconds after the lease for which a copy may do where the store cannot answer. */
+  readonly partitionBound: (value: Value) => number;
 }
 
 interface Copy<Value> {

@@ -6,14 +6,16 @@ export type RecordName = `key:${string}` | `owner:${string}` | `secret:${string}
 /** Tells whether what is in memory may be given out. Asked for each read. */
 export interface Lease {
   readonly held: boolean;
+  /** Milliseconds since it ran out; 0 while it is held, infinite where there was none. */
+  readonly lostFor: number;
   /** The life of the shared copies in which reads are now; another one never sees them. */
   readonly epoch: string;
 }
 
 /** This process alone writes the store, and drops what it writes. */
-export const ALONE: Lease = { held: true, epoch: '' };
+export const ALONE: Lease = { held: true, lostFor: 0, epoch: '' };
 /** Others write, and nobody tells of it. */
-export const BLIND: Lease = { held: false, epoch: '' };
+export const BLIND: Lease = { held: false, lostFor: Number.POSITIVE_INFINITY, epoch: '' };
 
 export interface SharedRecord<Value> {
   readonly value: Value;

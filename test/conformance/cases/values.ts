@@ -78,7 +78,14 @@ export function valueCases(open: OpenForCase<KeyStore>): void {
 
     test('what a keyspace says of remembering is given back, 0 included, and what it does not say stays unsaid', async () => {
       const store = await open();
-      const said = sampleKeyspace({ id: 'a', cacheTtl: 86_400_000, negativeTtl: 0, clientCacheTtl: 1 });
+      const said = sampleKeyspace({
+        id: 'a',
+        cacheTtl: 86_400_000,
+        negativeTtl: 0,
+        clientCacheTtl: 1,
+        onPartition: 'available',
+        partitionBound: 3_600_000,
+      });
       const silent = sampleKeyspace({ id: 'b' });
       await store.insertKeyspace(said);
       await store.insertKeyspace(silent);
