@@ -19,7 +19,7 @@ const EMBEDDED_ONLY = [
   ...(process.env.GATEHOUSE_TEST_LONG ? [] : ['keys/{repeat,rotate-rights}']),
   // There is no store in it, or none that answers.
   'acceptance/settings',
-  'keys/{page-token,revoke-keys-100000,revoke-keys-mongodb,scan-bound}',
+  'keys/{page-token,revoke-many,revoke-keys-mongodb,scan-bound}',
   'verification/{argon2,usage}',
 ];
 

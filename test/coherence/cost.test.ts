@@ -5,9 +5,10 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { figures, LONG } from '../faults/processes.ts';
+import { figures } from '../faults/processes.ts';
 import { type Command, type MongoProxy, startProxy } from '../faults/proxy.ts';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD, type MongoServer, startMongo } from '../support/mongodb.ts';
 import { REDIS, type RedisServer, startRedis } from '../support/redis.ts';
 

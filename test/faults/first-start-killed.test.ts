@@ -3,10 +3,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD, withDatabase } from '../support/mongodb.ts';
 import { checkStart, isRoot, printedRoot } from './first-start.ts';
 import { beginStart } from './killable-start.ts';
-import { figures, inLanes, LONG, useServer } from './processes.ts';
+import { figures, inLanes, useServer } from './processes.ts';
 import { type Command, startProxy } from './proxy.ts';
 
 const LANES = 2;

@@ -10,9 +10,10 @@ import { Secrets } from '../../src/verification/secrets.ts';
 import { UsageRecorder } from '../../src/verification/usage.ts';
 import { Verifier } from '../../src/verification/verifier.ts';
 import { ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD } from '../support/mongodb.ts';
 import { checkStart, isRoot, printedRoot } from './first-start.ts';
-import { figures, LONG, useServer } from './processes.ts';
+import { figures, useServer } from './processes.ts';
 import { type Command, startProxy } from './proxy.ts';
 
 const ROUNDS = LONG ? 5 : 1;

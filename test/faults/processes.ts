@@ -11,22 +11,13 @@ import { KeyspaceService } from '../../src/gen/gatehouse/v1/keyspace_service_pb.
 import { openMongoStore } from '../../src/storage/mongodb/open.ts';
 import type { MongoKeyStore } from '../../src/storage/mongodb/store.ts';
 import { type Gatehouse, type StartOptions, startGatehouse } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { type MongoServer, startMongo } from '../support/mongodb.ts';
 
 /** What a client of these tests waits for an answer, in milliseconds: no call may need longer. */
 export const CALL_MS = 5000;
 
 const MAX_TRIES = 5;
-
-/**
- * Whether to take the time that the guarantees speak of (a minute, five times, ...), allow no call to go unanswered, and
- * print what was measured. On a machine that does nothing else:
- *
- *     GATEHOUSE_TEST_LONG=1 npm test -- --project embedded --maxWorkers=1 test/faults
- *
- * `npm test` alone does less of the same.
- */
-export const LONG = Boolean(process.env.GATEHOUSE_TEST_LONG);
 
 export interface Rig {
   readonly server: MongoServer;

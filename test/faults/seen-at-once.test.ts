@@ -3,8 +3,9 @@
 import { describe, expect, test } from 'vitest';
 import { VerifyStatus } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { type Gatehouse, ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD } from '../support/mongodb.ts';
-import { answered, figures, LONG, tally, useServer } from './processes.ts';
+import { answered, figures, tally, useServer } from './processes.ts';
 
 const ROUNDS = LONG ? 500 : 200;
 const LANES = 4;

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { VerifyStatus } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import type { MongoKeyStore } from '../../src/storage/mongodb/store.ts';
 import { type Gatehouse, ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD } from '../support/mongodb.ts';
 import { type Load, startLoad } from './load.ts';
 import {
@@ -11,7 +12,6 @@ import {
   CALL_MS,
   type Client,
   figures,
-  LONG,
   type Outcome,
   tally,
   until,

@@ -6,6 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { VerifyStatus } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD } from '../support/mongodb.ts';
 import {
   answered,
@@ -13,7 +14,6 @@ import {
   type Client,
   figures,
   inLanes,
-  LONG,
   type Outcome,
   outcomeOf,
   tally,

@@ -10,8 +10,9 @@
 import { describe, expect, test } from 'vitest';
 import type { MongoKeyStore } from '../../src/storage/mongodb/store.ts';
 import { ROOT_KEY } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { MONGOD } from '../support/mongodb.ts';
-import { answered, figures, LONG, type Rig, tally, useServer } from './processes.ts';
+import { answered, figures, type Rig, tally, useServer } from './processes.ts';
 import { checkKey } from './replay.ts';
 import { type Change, revoke, type Writer, write } from './writer.ts';
 
