@@ -83,21 +83,33 @@ export class RedisLink {
   readonly #listener: Redis;
   #domain: string | undefined;
   readonly #onError: (error: unknown) => void;
+  readonly #onAnswered: () => void;
   readonly #checkListener: NodeJS.Timeout;
   /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
   #readyAt = Number.NEGATIVE_INFINITY;
   #settleMs = 0;
   #unfit: RedisUnusable | undefined;
+  /** Whether it was Redis that would not do what was asked last. */
+  #refused = false;
+  readonly #tls: boolean;
 
   /**
    * @param url redis:// or rediss://, with user and password.
    * @param domain what the replicas over one store share, whose keys are named by it; undefined: it is yet to be entered.
    * @param onError told of what goes wrong with the connections.
+   * @param onAnswered told when Redis answers: at first, and after what went wrong.
    */
-  constructor(url: string, domain: string | undefined, onError: (error: unknown) => void) {
+  constructor(
+    url: string,
+    domain: string | undefined,
+    onError: (error: unknown) => void,
+    onAnswered: () => void = () => undefined,
+  ) {
     this.#domain = domain;
     this.#onError = onError;
+    this.#onAnswered = onAnswered;
+    this.#tls = url.startsWith('rediss:');
     const options = {
       connectionName: 'gatehouse',
       connectTimeout: CONNECT_MS,
@@ -129,6 +141,8 @@ export class RedisLink {
       this.#check().then(
         () => {
           this.#fit = true;
+          this.#refused = false;
+          onAnswered();
         },
         (error: unknown) => {
           this.#report(error);
@@ -139,7 +153,10 @@ export class RedisLink {
     this.#commands.on('close', () => {
       this.#fit = false;
     });
-    this.#listener.on('ready', () => this.#listen());
+    this.#listener.on('ready', () => {
+      this.#listen();
+      if (this.#fit && !this.#refused) onAnswered();
+    });
     this.#checkListener = setInterval(() => {
       if (this.#listener.status !== 'ready') return;
       this.#listener.ping().catch(() => this.#listener.disconnect(true));
@@ -233,9 +250,9 @@ export class RedisLink {
     return now === epoch ? membersOf(members) : undefined;
   }
 
-  /** Takes a replica off the members where it has noted nothing since. */
-  async remove(replica: string, noted: string): Promise<void> {
-    await this.#run('gatehouseRemove', this.#members, replica, noted);
+  /** Takes a replica off the members where it has noted nothing since. @returns whether it was. */
+  async remove(replica: string, noted: string): Promise<boolean> {
+    return (await this.#run('gatehouseRemove', this.#members, replica, noted)) === 1;
   }
 
   /** Takes this replica off, which holds no lease any more. */
@@ -288,7 +305,12 @@ export class RedisLink {
   async #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
     if (!this.ready) throw new Error('Redis is not connected');
     try {
-      return await this.#commands[script](...values);
+      const answer = await this.#commands[script](...values);
+      if (this.#refused) {
+        this.#refused = false;
+        this.#onAnswered();
+      }
+      return answer;
     } catch (error) {
       // All else is told by whoever asked, or by the connection.
       this.#reportRefusal(error);
@@ -298,7 +320,7 @@ export class RedisLink {
 
   #report(error: unknown): void {
     if (error instanceof RedisUnusable) this.#unfit = error;
-    if (!this.#reportRefusal(error)) this.#onError(error);
+    if (!this.#reportRefusal(error)) this.#onError(this.#tls ? withoutHandshake(error) : error);
   }
 
   /** @returns whether it was one: Redis answers, and will not do what is asked. */
@@ -306,6 +328,7 @@ export class RedisLink {
     const refusal = refusalOf(error);
     if (refusal === undefined) return false;
     this.#unfit = refusal;
+    this.#refused = true;
     this.#onError(refusal);
     return true;
   }
@@ -363,6 +386,14 @@ export class RedisLink {
       return undefined;
     }
   }
+}
+
+/** A port without TLS says nothing to what begins it. */
+function withoutHandshake(error: unknown): unknown {
+  if (!(error instanceof Error && error.message === 'connect ETIMEDOUT')) return error;
+  return new Error('no TLS connection in time: Redis is away, or rediss:// leads to a port without TLS', {
+    cause: error,
+  });
 }
 
 /** What the operator has to mend, where an answer of Redis says that. Its words may name the user, never the password. */

@@ -77,6 +77,15 @@ describe.skipIf(REDIS === '')('the link to Redis', () => {
     await expect.poll(hear, { timeout: 5000 }).toBeGreaterThan(0);
   });
 
+  test('says what rediss:// to a port without TLS may be', async () => {
+    const errors: unknown[] = [];
+    const link = new RedisLink(`rediss://127.0.0.1:${redis.port}`, 'tests', (error) => errors.push(error));
+    onTestFinished(() => link.close());
+    await expect
+      .poll(() => String(errors), { timeout: 5000 })
+      .toContain('rediss:// leads to a port without TLS');
+  });
+
   test('leaves a server that is a master no more, asks a few times a second, and is back when it is one', async () => {
     const other = await startRedis(REDIS, { replicaOf: redis });
     onTestFinished(() => other.remove());
