@@ -7,7 +7,7 @@ import { Cluster } from './cluster.ts';
 import { seedOf } from './random.ts';
 import { soak } from './soak.ts';
 
-const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 30);
+const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 120);
 
 test.skipIf(MONGOD === '' || REDIS === '')(
   'no answer is wrong while replicas, links, Redis and the store are harmed by chance',
