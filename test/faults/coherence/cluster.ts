@@ -29,6 +29,12 @@ export interface ClusterOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+type StartOne = (
+  mongoPort: number,
+  redisPort: number,
+  env: Readonly<Record<string, string>>,
+) => Promise<Service>;
+
 /** One replica and its links. */
 export class Replica {
   readonly name: string;
@@ -111,12 +117,20 @@ export class Cluster {
   readonly store: MongoServer;
   readonly caller = new Caller();
   readonly #folder: string;
+  readonly #startOne: StartOne;
 
-  private constructor(replicas: readonly Replica[], redis: RedisServer, store: MongoServer, folder: string) {
+  private constructor(
+    replicas: readonly Replica[],
+    redis: RedisServer,
+    store: MongoServer,
+    folder: string,
+    startOne: StartOne,
+  ) {
     this.replicas = replicas;
     this.redis = redis;
     this.store = store;
     this.#folder = folder;
+    this.#startOne = startOne;
   }
 
   /** Starts all of it, and waits until every replica has its lease. */
@@ -127,24 +141,29 @@ export class Cluster {
       startRedis(options.redis ?? REDIS),
       startMongo(options.mongod ?? MONGOD, { uriOptions: `&timeoutMS=${storeMs}` }),
     ]);
-    const nodes: Replica[] = [];
-    for (let index = 0; index < replicas; index++) {
-      const toRedis = await link(redis.port);
-      const toStore = await link(Number(new URL(store.uri('cluster')).port));
+    const startOne: StartOne = (mongoPort, redisPort, env) => {
       const mongo = new URL(store.uri('cluster'));
-      mongo.port = String(toStore.port);
-      const env = {
+      mongo.port = String(mongoPort);
+      const settings = {
         MONGODB_URI: mongo.href,
-        ...(withRedis ? { REDIS_URL: `redis://127.0.0.1:${toRedis.port}` } : {}),
+        ...(withRedis ? { REDIS_URL: `redis://127.0.0.1:${redisPort}` } : {}),
         GATEHOUSE_ROOT_KEY: ROOT_KEY,
         GATEHOUSE_VERIFY_ACCESS: 'open',
         GATEHOUSE_LOG_LEVEL: 'error',
         GATEHOUSE_LOG_VERIFY: 'none',
         ...options.env,
+        ...env,
       };
-      nodes.push(new Replica(`r${index}`, toRedis, toStore, () => startService(main, env, folder)));
+      return startService(main, settings, folder);
+    };
+    const nodes: Replica[] = [];
+    for (let index = 0; index < replicas; index++) {
+      const toRedis = await link(redis.port);
+      const toStore = await link(Number(new URL(store.uri('cluster')).port));
+      const start = () => startOne(toStore.port, toRedis.port, {});
+      nodes.push(new Replica(`r${index}`, toRedis, toStore, start));
     }
-    const cluster = new Cluster(nodes, redis, store, folder);
+    const cluster = new Cluster(nodes, redis, store, folder, startOne);
     try {
       // The first one makes the keyspaces.
       for (const node of nodes) await node.start();
@@ -161,6 +180,11 @@ export class Cluster {
     const replica = this.replicas[index];
     if (replica === undefined) throw new Error(`there is no replica ${index}`);
     return replica;
+  }
+
+  /** Starts one more replica, with more settings, which has no links of its own. Whoever asked for it ends it. */
+  another(env: Readonly<Record<string, string>>): Promise<Service> {
+    return this.#startOne(Number(new URL(this.store.uri('cluster')).port), this.redis.port, env);
   }
 
   /** Nothing is in the way any more: all runs that was stopped or killed. */

@@ -123,6 +123,28 @@ export const OWNER_STOPPED: Scenario = {
   },
 };
 
+export const OWNER_SLOW: Scenario = {
+  name: 'RevokeKeys, not_before and the disabling of an owner hold on a replica that hears late of them',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(2)];
+    slow.toRedis.delay(120);
+    await setTimeout(600);
+    for (const change of ['revokeOwner', 'endBefore', 'disableOwner', 'revokeKeyspace'] as const) {
+      const id = `${change}-${performance.now()}`;
+      const owner = change === 'revokeKeyspace' ? undefined : { kind: 'user', id };
+      const keyspace = owner === undefined ? await clients.createKeyspace(acting) : 'default';
+      const keys = [
+        await clients.create(acting, owner, keyspace),
+        await clients.create(acting, owner, keyspace),
+      ];
+      await clients.warm(keys, [slow]);
+      if (change === 'revokeKeyspace') requireOk(await clients.revokeKeyspace(acting, keyspace, keys));
+      else if (owner !== undefined) requireOk(await clients[change](acting, owner, keys));
+      await Promise.all(keys.map(({ credential }) => watch(clients, slow, credential, 300)));
+    }
+  },
+};
+
 export const EVERY_CHANGE: Scenario = {
   name: 'whatever is taken away on one replica is gone on every other when the call returns',
   async run(cluster, clients) {
