@@ -10,6 +10,9 @@ import { type Link, link } from '../link.ts';
 import { Caller, MAIN, residentSize, type Service, startService } from './service.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
+/** Seconds for which a Redis that lost its copies takes writes (and up to two more, since it counts by whole ones). */
+const MAX_LAG = 2;
+const COPIED = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', String(MAX_LAG)];
 /** Milliseconds within which a replica whose links are whole must have its lease again. */
 const RECOVERY_MS = 20_000;
 
@@ -21,6 +24,8 @@ export interface ClusterOptions {
   readonly mongod?: string;
   /** The program of the replicas; a copy of it may be broken on purpose. */
   readonly main?: string;
+  /** Servers that copy Redis, which takes writes only while it has one of them; 0 unless told. */
+  readonly copies?: number;
   /** Whether the replicas know of Redis; true unless told. */
   readonly withRedis?: boolean;
   /** Milliseconds that a call of the store may take: on a busy machine the tests' server needs more than the default. */
@@ -113,21 +118,26 @@ export class Replica {
 
 export class Cluster {
   readonly replicas: readonly Replica[];
-  readonly redis: RedisServer;
   readonly store: MongoServer;
   readonly caller = new Caller();
+  /** The link over which copies of Redis follow the first master. */
+  readonly copying: Link;
+  /** The master first. */
+  readonly #redis: RedisServer[];
   readonly #folder: string;
   readonly #startOne: StartOne;
 
   private constructor(
     replicas: readonly Replica[],
-    redis: RedisServer,
+    redis: readonly RedisServer[],
+    copying: Link,
     store: MongoServer,
     folder: string,
     startOne: StartOne,
   ) {
     this.replicas = replicas;
-    this.redis = redis;
+    this.#redis = [...redis];
+    this.copying = copying;
     this.store = store;
     this.#folder = folder;
     this.#startOne = startOne;
@@ -135,12 +145,18 @@ export class Cluster {
 
   /** Starts all of it, and waits until every replica has its lease. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { replicas = 3, main = MAIN, withRedis = true, storeMs = 5000 } = options;
+    const { replicas = 3, copies = 0, main = MAIN, withRedis = true, storeMs = 5000 } = options;
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-cluster-'));
+    const args = copies === 0 ? [] : COPIED;
     const [redis, store] = await Promise.all([
-      startRedis(options.redis ?? REDIS),
+      startRedis(options.redis ?? REDIS, { args }),
       startMongo(options.mongod ?? MONGOD, { uriOptions: `&timeoutMS=${storeMs}` }),
     ]);
+    const copying = await link(redis.port);
+    const servers = [redis];
+    while (servers.length <= copies) {
+      servers.push(await startRedis(options.redis ?? REDIS, { args, replicaOf: copying }));
+    }
     const startOne: StartOne = (mongoPort, redisPort, env) => {
       const mongo = new URL(store.uri('cluster'));
       mongo.port = String(mongoPort);
@@ -163,7 +179,7 @@ export class Cluster {
       const start = () => startOne(toStore.port, toRedis.port, {});
       nodes.push(new Replica(`r${index}`, toRedis, toStore, start));
     }
-    const cluster = new Cluster(nodes, redis, store, folder, startOne);
+    const cluster = new Cluster(nodes, servers, copying, store, folder, startOne);
     try {
       // The first one makes the keyspaces.
       for (const node of nodes) await node.start();
@@ -173,6 +189,30 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** The master. */
+  get redis(): RedisServer {
+    const [master] = this.#redis;
+    if (master === undefined) throw new Error('there is no Redis');
+    return master;
+  }
+
+  /** Makes the first copy of Redis the master, whom the other copies follow. The old one is told nothing. @returns that one. */
+  async promote(): Promise<RedisServer> {
+    const [old, master, ...copies] = this.#redis;
+    if (old === undefined || master === undefined) throw new Error('Redis has no copy');
+    this.#redis.splice(0, 2, master);
+    await master.command('REPLICAOF', 'NO', 'ONE');
+    for (const copy of copies) await copy.command('REPLICAOF', '127.0.0.1', master.port);
+    return old;
+  }
+
+  /** A server that was the master before comes back as a copy of the one of now. */
+  async demote(old: RedisServer): Promise<void> {
+    await old.kill();
+    await old.start('--replicaof', '127.0.0.1', String(this.redis.port));
+    this.#redis.push(old);
   }
 
   /** One of the replicas. */
@@ -193,9 +233,11 @@ export class Cluster {
     this.resumeStore();
     for (const replica of this.replicas) {
       if (replica.paused) replica.resume();
+      replica.toRedis.lead(this.redis.port);
       await replica.toRedis.restore();
       await replica.toStore.restore();
     }
+    await this.copying.restore();
   }
 
   /** Waits until every replica has its lease. @throws Error where one has none for long. */
@@ -228,7 +270,8 @@ export class Cluster {
       replica.toRedis.close();
       replica.toStore.close();
     }
-    await Promise.all([this.redis.remove(), this.store.remove()]);
+    await Promise.all([...this.#redis, this.store].map((server) => server.remove()));
+    this.copying.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

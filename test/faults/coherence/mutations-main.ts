@@ -15,7 +15,7 @@ async function caught(mutation: Mutation): Promise<boolean> {
   let all = true;
   try {
     for (const scenario of mutation.scenarios) {
-      const cluster = await Cluster.start({ main, mongod, redis, withRedis });
+      const cluster = await Cluster.start({ main, mongod, redis, withRedis, ...scenario.options });
       const clients = new Clients(cluster);
       let thrown = '';
       try {

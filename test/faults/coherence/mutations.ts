@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
+import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
 import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
@@ -233,6 +234,28 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the MAC of shared copies',
     edits: [{ file: SLOTS, from: '!timingSafeEqual(mac, expected)', to: 'false' }],
     scenarios: [SWAPPED],
+  },
+  {
+    name: 'the time without a lease under a new master',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;',
+        to: 'const settled = true;',
+      },
+    ],
+    scenarios: [SPLIT],
+  },
+  {
+    name: 'the time without a confirmation under a new master',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'const { settleMs } = this.#parts.link;',
+        to: 'const settleMs = 0;',
+      },
+    ],
+    scenarios: [SPLIT],
   },
   {
     name: 'the telling of changes whose replica died',

@@ -5,6 +5,8 @@ import { MONGOD } from '../../support/mongodb.ts';
 import { REDIS, REDIS_OLDEST } from '../../support/redis.ts';
 import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
+import type { Scenario } from './scenario.ts';
+import * as failover from './scenarios/failover.ts';
 import * as forged from './scenarios/forged.ts';
 import * as loads from './scenarios/loads.ts';
 import * as parallel from './scenarios/parallel.ts';
@@ -34,20 +36,22 @@ const SERVERS = [
       ...believed,
     },
   },
+  { server: 'Valkey 9 with copies', program: REDIS, scenarios: failover },
   // What Redis itself does: its scripts, epochs and files.
   { server: 'Redis 6.2', program: REDIS_OLDEST, scenarios: { ...redis, ...believed } },
 ];
 
 describe.each(SERVERS)('over $server', ({ program, scenarios }) => {
+  const all: readonly Scenario[] = Object.values(scenarios);
   describe.skipIf(program === '' || MONGOD === '')('three replicas', () => {
     let cluster: Cluster;
     beforeAll(async () => {
-      cluster = await Cluster.start({ redis: program });
+      cluster = await Cluster.start({ redis: program, ...all[0]?.options });
     }, SCENARIO_MS);
     afterAll(() => cluster?.remove());
 
     // (test.each would cut their names.)
-    for (const scenario of Object.values(scenarios)) {
+    for (const scenario of all) {
       test(
         scenario.name,
         async () => {
