@@ -1,16 +1,21 @@
 /** A Redis with copies, of which one takes the master's place while something is taken away. */
 
 import { setTimeout } from 'node:timers/promises';
+import { LEASE_MS } from '../../../../src/coherence/lease.ts';
 import type { Clients, TestKey } from '../clients.ts';
 import type { Cluster, Replica } from '../cluster.ts';
-import { requireOk, type Scenario, watch, within } from '../scenario.ts';
+import { requireOk, type Scenario, within } from '../scenario.ts';
 
 /** Two, so that whichever becomes the master has a copy of its own, without which it takes no writes. */
 const options = { copies: 2 };
 /** Milliseconds within which a change is confirmed again: no lease is taken for four seconds, and a busy machine. */
 const CONFIRMED_MS = 20_000;
-/** Milliseconds that a replica needs to find the new master, and to have read from there what it is asked about. */
-const MOVED_MS = 500;
+/** Milliseconds for which a master that was cut off is sure to take writes. */
+const TAKEN_MS = 1600;
+/** Milliseconds that what is between the old master and its copies is on its way: their connections' ends as well. */
+const LOST_MS = 60_000;
+/** Milliseconds that a replica with a lease needs to have read what it is asked about. */
+const READ_MS = 200;
 
 /** Asks for a revocation until it is confirmed. */
 async function revokedSoon(clients: Clients, replica: Replica, key: TestKey): Promise<void> {
@@ -36,26 +41,36 @@ export const SPLIT: Scenario = {
   async run(cluster, clients) {
     const [moved, other, left] = [cluster.at(0), cluster.at(1), cluster.at(2)];
     // By the new master, which the one that is left does not hear; and by the old one, which the others do not hear.
-    const [here, there, good] = [
+    const [before, here, there, good] = [
+      await clients.create(moved),
       await clients.create(moved),
       await clients.create(moved),
       await clients.create(moved),
     ];
+    // It has been in its epoch for long enough to confirm.
+    await revokedSoon(clients, left, before);
     await clients.warm([here, there, good]);
-    cluster.copying.halfOpen();
+    cluster.copying.delay(LOST_MS);
     const old = await cluster.promote();
     await move(cluster, [moved, other]);
-    const asked = Promise.all([
-      ...cluster.replicas.map((one) => watch(clients, one, good.credential, 6000)),
-      ...[here, there].flatMap(({ credential }) =>
-        cluster.replicas.map((one) => watch(clients, one, credential, 6000)),
-      ),
-    ]);
-    await Promise.all([
-      revokedSoon(clients, moved, here),
-      setTimeout(MOVED_MS).then(() => clients.revoke(left, there)),
-      asked,
-    ]);
+    let running = true;
+    const asking = cluster.replicas.map(async (replica) => {
+      while (running) {
+        for (const { credential } of [here, there, good]) await clients.verify(replica, credential);
+        await setTimeout(5);
+      }
+    });
+    const end = performance.now() + TAKEN_MS;
+    const byTheOldOne = (async () => {
+      // The leases of before are over by then. Where somebody should believe the new master, it has the key in memory.
+      await setTimeout(LEASE_MS);
+      while (!(await other.leased()) && performance.now() < end) await setTimeout(20);
+      await setTimeout(READ_MS);
+      await clients.revoke(left, there);
+    })();
+    await Promise.all([revokedSoon(clients, moved, here), byTheOldOne]);
+    running = false;
+    await Promise.all(asking);
     await move(cluster, [left]);
     await cluster.demote(old);
     await cluster.leased();
