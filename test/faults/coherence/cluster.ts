@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { MONGOD, type MongoServer, startMongo } from '../../support/mongodb.ts';
 import { REDIS, type RedisServer, startRedis } from '../../support/redis.ts';
 import { type Link, link } from '../link.ts';
+import { FAKETIME, SteppedClock } from './clocks.ts';
 import { Caller, MAIN, residentSize, type Service, startService } from './service.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
@@ -26,6 +27,10 @@ export interface ClusterOptions {
   readonly main?: string;
   /** Servers that copy Redis, which takes writes only while it has one of them; 0 unless told. */
   readonly copies?: number;
+  /** Whether the clocks of the replicas and of Redis can be stepped, by libfaketime; false unless told. */
+  readonly clocks?: boolean;
+  /** The library; the one that the set-up found unless told. */
+  readonly faketime?: string;
   /** Whether the replicas know of Redis; true unless told. */
   readonly withRedis?: boolean;
   /** Milliseconds that a call of the store may take: on a busy machine the tests' server needs more than the default. */
@@ -40,20 +45,37 @@ type StartOne = (
   env: Readonly<Record<string, string>>,
 ) => Promise<Service>;
 
+function steppable(clock: SteppedClock | undefined): SteppedClock {
+  if (clock === undefined) throw new Error('this cluster has no clocks that can be stepped');
+  return clock;
+}
+
 /** One replica and its links. */
 export class Replica {
   readonly name: string;
   readonly toRedis: Link;
   readonly toStore: Link;
+  readonly #clock: SteppedClock | undefined;
   readonly #start: () => Promise<Service>;
   #service: Service | undefined;
   paused = false;
 
-  constructor(name: string, toRedis: Link, toStore: Link, start: () => Promise<Service>) {
+  constructor(
+    name: string,
+    toRedis: Link,
+    toStore: Link,
+    start: () => Promise<Service>,
+    clock: SteppedClock | undefined,
+  ) {
     this.name = name;
     this.toRedis = toRedis;
     this.toStore = toStore;
     this.#start = start;
+    this.#clock = clock;
+  }
+
+  get clock(): SteppedClock {
+    return steppable(this.#clock);
   }
 
   /** Where it listens, or did before it was killed. */
@@ -126,6 +148,7 @@ export class Cluster {
   readonly #redis: RedisServer[];
   readonly #folder: string;
   readonly #startOne: StartOne;
+  readonly #redisClock: SteppedClock | undefined;
 
   private constructor(
     replicas: readonly Replica[],
@@ -134,6 +157,7 @@ export class Cluster {
     store: MongoServer,
     folder: string,
     startOne: StartOne,
+    redisClock: SteppedClock | undefined,
   ) {
     this.replicas = replicas;
     this.#redis = [...redis];
@@ -141,6 +165,7 @@ export class Cluster {
     this.store = store;
     this.#folder = folder;
     this.#startOne = startOne;
+    this.#redisClock = redisClock;
   }
 
   /** Starts all of it, and waits until every replica has its lease. */
@@ -148,14 +173,18 @@ export class Cluster {
     const { replicas = 3, copies = 0, main = MAIN, withRedis = true, storeMs = 5000 } = options;
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-cluster-'));
     const args = copies === 0 ? [] : COPIED;
+    const clockOf = (name: string) =>
+      options.clocks === true ? new SteppedClock(options.faketime ?? FAKETIME, folder, name) : undefined;
+    const redisClock = clockOf('redis');
+    const program = redisClock?.programFor(options.redis ?? REDIS) ?? options.redis ?? REDIS;
     const [redis, store] = await Promise.all([
-      startRedis(options.redis ?? REDIS, { args }),
+      startRedis(program, { args }),
       startMongo(options.mongod ?? MONGOD, { uriOptions: `&timeoutMS=${storeMs}` }),
     ]);
     const copying = await link(redis.port);
     const servers = [redis];
     while (servers.length <= copies) {
-      servers.push(await startRedis(options.redis ?? REDIS, { args, replicaOf: copying }));
+      servers.push(await startRedis(program, { args, replicaOf: copying }));
     }
     const startOne: StartOne = (mongoPort, redisPort, env) => {
       const mongo = new URL(store.uri('cluster'));
@@ -176,10 +205,12 @@ export class Cluster {
     for (let index = 0; index < replicas; index++) {
       const toRedis = await link(redis.port);
       const toStore = await link(Number(new URL(store.uri('cluster')).port));
-      const start = () => startOne(toStore.port, toRedis.port, {});
-      nodes.push(new Replica(`r${index}`, toRedis, toStore, start));
+      const name = `r${index}`;
+      const clock = clockOf(name);
+      const start = () => startOne(toStore.port, toRedis.port, { ...clock?.env });
+      nodes.push(new Replica(name, toRedis, toStore, start, clock));
     }
-    const cluster = new Cluster(nodes, servers, copying, store, folder, startOne);
+    const cluster = new Cluster(nodes, servers, copying, store, folder, startOne, redisClock);
     try {
       // The first one makes the keyspaces.
       for (const node of nodes) await node.start();
@@ -196,6 +227,15 @@ export class Cluster {
     const [master] = this.#redis;
     if (master === undefined) throw new Error('there is no Redis');
     return master;
+  }
+
+  get redisClock(): SteppedClock {
+    return steppable(this.#redisClock);
+  }
+
+  /** Whether clocks can be stepped. */
+  get hasClocks(): boolean {
+    return this.#redisClock !== undefined;
   }
 
   /** Makes the first copy of Redis the master, whom the other copies follow. The old one is told nothing. @returns that one. */
@@ -229,6 +269,7 @@ export class Cluster {
 
   /** Nothing is in the way any more: all runs that was stopped or killed. */
   async heal(): Promise<void> {
+    if (this.hasClocks) for (const { clock } of [...this.replicas, { clock: this.redisClock }]) clock.step(0);
     this.redis.resume();
     this.resumeStore();
     for (const replica of this.replicas) {

@@ -5,7 +5,11 @@ import { Clients } from './clients.ts';
 import { Cluster } from './cluster.ts';
 import { MUTATIONS, type Mutation, mutated } from './mutations.ts';
 
-const { GATEHOUSE_TEST_MONGOD: mongod = '', GATEHOUSE_TEST_REDIS: redis = '' } = findTools();
+const {
+  GATEHOUSE_TEST_MONGOD: mongod = '',
+  GATEHOUSE_TEST_REDIS: redis = '',
+  GATEHOUSE_TEST_FAKETIME: faketime = '',
+} = findTools();
 const words = process.argv.slice(2);
 
 /** @returns whether each of its scenarios has found wrong answers. */
@@ -15,7 +19,7 @@ async function caught(mutation: Mutation): Promise<boolean> {
   let all = true;
   try {
     for (const scenario of mutation.scenarios) {
-      const cluster = await Cluster.start({ main, mongod, redis, withRedis, ...scenario.options });
+      const cluster = await Cluster.start({ main, mongod, redis, faketime, withRedis, ...scenario.options });
       const clients = new Clients(cluster);
       let thrown = '';
       try {

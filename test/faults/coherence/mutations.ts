@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
+import { STEPPED_UNHEARD } from './scenarios/clocks.ts';
 import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
@@ -234,6 +235,13 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the MAC of shared copies',
     edits: [{ file: SLOTS, from: '!timingSafeEqual(mac, expected)', to: 'false' }],
     scenarios: [SWAPPED],
+  },
+  {
+    name: 'the monotonic clock of a lease',
+    edits: [
+      { file: 'coherence/lease.ts', from: 'Math.max(monotonic, wall) - HELD_MS', to: 'wall - HELD_MS' },
+    ],
+    scenarios: [STEPPED_UNHEARD],
   },
   {
     name: 'the time without a lease under a new master',

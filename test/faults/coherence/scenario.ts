@@ -10,7 +10,7 @@ export interface Scenario {
   /** The guarantee. */
   readonly name: string;
   /** What the cluster must be, where it is not the usual one. */
-  readonly options?: Pick<ClusterOptions, 'copies'>;
+  readonly options?: Pick<ClusterOptions, 'copies' | 'clocks'>;
   /**
    * Begins with a cluster of three replicas that are all well, and may leave it harmed. Wrong answers are with the
    * clients; what else is not as it must be is thrown.

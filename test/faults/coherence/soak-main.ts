@@ -18,6 +18,7 @@ const {
   GATEHOUSE_TEST_MONGOD: mongod = '',
   GATEHOUSE_TEST_REDIS = '',
   GATEHOUSE_TEST_REDIS_OLDEST = '',
+  GATEHOUSE_TEST_FAKETIME: faketime = '',
 } = findTools();
 const redis = process.env.GATEHOUSE_TEST_OLDEST ? GATEHOUSE_TEST_REDIS_OLDEST : GATEHOUSE_TEST_REDIS;
 
@@ -25,7 +26,7 @@ console.info(`seed ${seed}, ${seconds} s`);
 const begun = performance.now();
 // A heap that is as small as the work allows: what is kept for good shows.
 const env = { NODE_OPTIONS: '--max-old-space-size=96' };
-const cluster = await Cluster.start({ mongod, redis, storeMs: 1500, env });
+const cluster = await Cluster.start({ mongod, redis, storeMs: 1500, env, faketime, clocks: faketime !== '' });
 try {
   const onFault = (what: string) => console.info(`${Math.round(performance.now() - begun)} ms: ${what}`);
   const { violations, counts, faults, memory } = await soak(cluster, { seed, seconds, onFault });

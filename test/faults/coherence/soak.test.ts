@@ -3,6 +3,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { MONGOD } from '../../support/mongodb.ts';
 import { REDIS } from '../../support/redis.ts';
+import { FAKETIME } from './clocks.ts';
 import { Cluster } from './cluster.ts';
 import { seedOf } from './random.ts';
 import { soak } from './soak.ts';
@@ -14,7 +15,7 @@ test.skipIf(MONGOD === '' || REDIS === '')(
   async () => {
     const seed = seedOf();
     const faults: string[] = [];
-    const cluster = await Cluster.start({ storeMs: 1500 });
+    const cluster = await Cluster.start({ storeMs: 1500, clocks: FAKETIME !== '' });
     onTestFinished(() => cluster.remove());
     const { violations } = await soak(cluster, {
       seed,
