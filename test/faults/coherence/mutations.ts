@@ -10,8 +10,9 @@ import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
 import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
-import { ALONE, CUT_OFF, EVERY_CHANGE, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
+import { ALONE, CUT_OFF, EVERY_CHANGE, RETURNED, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
 import { CUT_OFF_CHANGER, KILLED_BETWEEN } from './scenarios/store.ts';
+import { KNOWN_BEFORE } from './scenarios/unknown.ts';
 
 interface Edit {
   /** Below `src`. */
@@ -235,6 +236,33 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the MAC of shared copies',
     edits: [{ file: SLOTS, from: '!timingSafeEqual(mac, expected)', to: 'false' }],
     scenarios: [SWAPPED],
+  },
+  {
+    name: 'the removal of members only where they were silent since',
+    edits: [
+      {
+        file: SCRIPTS,
+        from: "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then",
+        to: "if ARGV[2] ~= '' then",
+      },
+    ],
+    scenarios: [RETURNED],
+  },
+  {
+    name: 'the forgetting of unknown management keys, by not keeping them and by the telling of new ones',
+    edits: [
+      {
+        file: MEMORY,
+        from: 'return keyspace === RESERVED_KEYSPACE ? 0 : this.#policy(keyspace).negativeTtl;',
+        to: 'return this.#policy(keyspace).negativeTtl;',
+      },
+      {
+        file: 'coherence/changes.ts',
+        from: 'void this.#spread.tell([{ name, keyspace, revision }]).catch(() => undefined);',
+        to: 'void name; void keyspace; void revision;',
+      },
+    ],
+    scenarios: [KNOWN_BEFORE],
   },
   {
     name: 'the monotonic clock of a lease',

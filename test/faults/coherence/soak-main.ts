@@ -31,10 +31,11 @@ try {
   const onFault = (what: string) => console.info(`${Math.round(performance.now() - begun)} ms: ${what}`);
   const { violations, counts, faults, memory } = await soak(cluster, { seed, seconds, onFault });
   console.info(counts);
-  const size = (kib: number) => `${Math.round(kib / 1024)} MiB`;
-  for (const { replica, half, end, throughout } of memory) {
-    const killed = throughout ? '' : ' (killed meanwhile)';
-    console.info(`${replica}: ${size(half)} at half time, ${size(end)} at the end${killed}`);
+  for (const { replica, quarters, throughout } of memory) {
+    const sizes = quarters.map((kib) => Math.round(kib / 1024)).join(', ');
+    console.info(
+      `${replica}: ${sizes} MiB in the quarters of the time${throughout ? '' : ' (killed meanwhile)'}`,
+    );
   }
   const growing = seconds < SETTLED_S ? [] : memory.filter(grows);
   for (const { replica } of growing) console.error(`${replica} takes more and more memory`);

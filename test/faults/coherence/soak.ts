@@ -24,23 +24,21 @@ export interface SoakReport {
   readonly memory: readonly Size[];
 }
 
-/** What a process takes, in kibibytes: the median of a quarter of the time, since collections of garbage come and go. */
+/** What a process takes. */
 export interface Size {
   readonly replica: string;
-  /** In the second quarter: a process takes some time to its usual size. */
-  readonly half: number;
-  /** In the last quarter. */
-  readonly end: number;
+  /** In kibibytes, of each quarter of the time: the median, since collections of garbage come and go. */
+  readonly quarters: readonly number[];
   /** Whether it is one process throughout; one that was killed meanwhile began anew, and says nothing. */
   readonly throughout: boolean;
 }
 
-/** Of what it takes at half time, what a process may take in the end, and kibibytes on top of that. */
+/** Of what it takes in the second quarter, what a process may take in the last one, and kibibytes on top of that. */
 const GROWTH = 1.1;
 const GROWTH_KIB = 8 * 1024;
 
 /** Whether a process keeps more and more: only where it had minutes to come to its usual size. */
-export function grows({ half, end, throughout }: Size): boolean {
+export function grows({ quarters: [, half = 0, , end = 0], throughout }: Size): boolean {
   return throughout && end > GROWTH * half + GROWTH_KIB;
 }
 
@@ -111,15 +109,12 @@ interface Sample {
 }
 
 function sizeOf(replica: string, samples: readonly Sample[]): Size {
-  const quarter = Math.floor(samples.length / 4);
-  const median = (from: number, to: number) =>
-    samples
-      .slice(from * quarter, to * quarter)
-      .map(({ memory }) => memory)
-      .sort((one, other) => one - other)
-      .at(quarter / 2) ?? 0;
-  const throughout = samples.every(({ pid }) => pid === samples[0]?.pid);
-  return { replica, half: median(1, 2), end: median(3, 4), throughout };
+  const length = Math.floor(samples.length / 4);
+  const quarters = [0, 1, 2, 3].map((quarter) => {
+    const sizes = samples.slice(quarter * length, (quarter + 1) * length).map(({ memory }) => memory);
+    return sizes.sort((one, other) => one - other)[Math.floor(length / 2)] ?? 0;
+  });
+  return { replica, quarters, throughout: samples.every(({ pid }) => pid === samples[0]?.pid) };
 }
 
 /** The keys that there are. */
