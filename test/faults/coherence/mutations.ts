@@ -50,7 +50,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'coherence/coherence.ts',
         from: 'spreadAmongBlind(store, now)',
-        to: 'spreadNowhere(1, now)',
+        to: 'spreadHere(new ChangeFeed(() => true), now)',
       },
     ],
     scenarios: [EVERY_CHANGE],

@@ -13,7 +13,7 @@ const ROUNDS = 6;
 const SLOW_ROUNDS = 3;
 const STEPS = 6;
 /** Milliseconds for which a replica is stopped after a change whose next sync reaches Redis before LEASE has passed. */
-const BACK_AFTER_MS = [680, 730, 780];
+const BACK_AFTER_MS = [700, 760];
 /** What is between it and Redis is on its way for so many milliseconds. */
 const BACK_DELAY_MS = 80;
 /** Changes that follow on each other, most of them when it was given up. */
@@ -93,8 +93,7 @@ export const RETURNED: Scenario = {
     const [acting, back, other] = [cluster.at(0), cluster.at(1), cluster.at(2)];
     for (const pause of BACK_AFTER_MS) {
       const first = await clients.create(acting);
-      const following: TestKey[] = [];
-      while (following.length < FOLLOWING) following.push(await clients.create(acting));
+      const following = await Promise.all(Array.from({ length: FOLLOWING }, () => clients.create(acting)));
       await clients.warm(following, [back]);
       back.toRedis.delay(BACK_DELAY_MS);
       await setTimeout(600);
