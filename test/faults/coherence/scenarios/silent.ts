@@ -13,9 +13,9 @@ const ROUNDS = 6;
 const SLOW_ROUNDS = 3;
 const STEPS = 6;
 /** Milliseconds for which a replica is stopped after a change whose next sync reaches Redis before LEASE has passed. */
-const BACK_AFTER_MS = [700, 760];
+const BACK_AFTER_MS = [660, 720];
 /** What is between it and Redis is on its way for so many milliseconds. */
-const BACK_DELAY_MS = 80;
+const BACK_DELAY_MS = 120;
 /** Changes that follow on each other, most of them when it was given up. */
 const FOLLOWING = 10;
 const FOLLOWING_MS = 30;
@@ -97,12 +97,11 @@ export const RETURNED: Scenario = {
       await clients.warm(following, [back]);
       back.toRedis.delay(BACK_DELAY_MS);
       await setTimeout(600);
+      const before = await noted(cluster);
+      // For less than a second, or it would make its connection anew.
       back.pause();
-      // What it had sent arrives.
-      await setTimeout(2 * BACK_DELAY_MS);
-      const stopped = await noted(cluster);
       const given = clients.revoke(acting, first);
-      await notedAnew(cluster, '#seq', stopped);
+      await notedAnew(cluster, '#seq', before);
       const announced = performance.now();
       const since = (ms: number) => setTimeout(Math.max(0, announced + ms - performance.now()));
       const revoked = following.map(async (key, index) => {
@@ -110,13 +109,15 @@ export const RETURNED: Scenario = {
         requireOk(await clients.revoke(other, key));
         await watch(clients, back, key.credential, 200);
       });
+      await since(pause / 2);
+      const stopped = await noted(cluster);
       await since(pause);
       const now = await noted(cluster);
       const [silent = ''] = [...stopped].find(([id, value]) => id[0] !== '#' && now.get(id) === value) ?? [];
       back.resume();
       // Just before it is given up it is heard of again. It hears of its lease; that it has applied something is not heard.
       await notedAnew(cluster, silent, now);
-      await setTimeout(1.5 * BACK_DELAY_MS);
+      await setTimeout(1.25 * BACK_DELAY_MS);
       back.toRedis.halfOpen();
       await Promise.all([given, ...revoked]);
       await back.toRedis.restore();
