@@ -314,11 +314,18 @@ export class RedisLink {
     if (field('role') !== 'master') {
       throw new Error('REDIS_URL leads to a replica of Redis, not to its master');
     }
-    const replicas = Number(field('connected_slaves')) > 0;
+    const copies = Number(field('connected_slaves'));
+    const replicas = copies > 0;
     const needed = await this.#setting('min-replicas-to-write');
     if (replicas && needed === 0) {
       throw new RedisUnusable(
         'REDIS_URL is a Redis with replicas that takes writes without them, so that two masters could be taken for one; set min-replicas-to-write to 1 or more',
+      );
+    }
+    // Else both sides of a partition may have as many as they need.
+    if (needed !== undefined && replicas && 2 * (needed + 1) <= copies + 1) {
+      throw new RedisUnusable(
+        `REDIS_URL is a Redis with ${copies} replicas, of which min-replicas-to-write asks for ${needed}, so that two masters could be taken for one; set it to ${Math.floor((copies + 1) / 2)} or more`,
       );
     }
     const lag = (await this.#setting('min-replicas-max-lag')) ?? DEFAULT_MAX_LAG;

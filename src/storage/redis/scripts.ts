@@ -31,7 +31,7 @@ local epoch = replid .. ':' .. known[2]`;
 const RENEW = `${EPOCH}
 if epoch ~= ARGV[2] then return false end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], '#replid', replid, '#nonce', ARGV[1], '#seq', '0')
+redis.call('HSET', KEYS[1], '#seq', '0', '#replid', replid, '#nonce', ARGV[1])
 return replid .. ':' .. ARGV[1]`;
 
 /**

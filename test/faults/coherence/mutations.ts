@@ -43,8 +43,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'coherence/coherence.ts',
-        from: 'if (settings.redisUrl !== undefined) return',
-        to: 'if (settings.redisUrl === "") return',
+        from: 'if (settings.redisUrl !== undefined)',
+        to: 'if (settings.redisUrl === "")',
       },
       { file: 'coherence/coherence.ts', from: 'lease: BLIND', to: 'lease: ALONE' },
       {
@@ -122,8 +122,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: REPLICA,
-        from: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;\n      memory.clear();',
-        to: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;',
+        from: 'this.#granted = false;\n      memory.clear();',
+        to: 'this.#granted = false;',
       },
     ],
     scenarios: [EMPTIED],

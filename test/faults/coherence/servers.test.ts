@@ -6,10 +6,7 @@ import { describeScenarios } from './described.ts';
 import * as clocks from './scenarios/clocks.ts';
 import * as failover from './scenarios/failover.ts';
 
-/** One that finds wrong answers: what a lease of the time before a new master puts into memory (see README.md). */
-const { SPLIT: _, ...failedOver } = failover;
-
-describeScenarios('a Valkey with copies', REDIS, Object.values(failedOver));
+describeScenarios('a Valkey with copies', REDIS, Object.values(failover));
 
 // libfaketime is a package of the system: nobody must be root to pass the tests.
 if (FAKETIME !== '')
