@@ -9,7 +9,7 @@ import { STEPPED_UNHEARD } from './scenarios/clocks.ts';
 import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
-import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
+import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, SWAPPED_BACK, TRIMMED } from './scenarios/redis.ts';
 import { ALONE, CUT_OFF, EVERY_CHANGE, RETURNED, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
 import { CUT_OFF_CHANGER, KILLED_BETWEEN } from './scenarios/store.ts';
 import { KNOWN_BEFORE } from './scenarios/unknown.ts';
@@ -292,6 +292,17 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     scenarios: [SPLIT],
+  },
+  {
+    name: 'the naming of the epoch that counts',
+    edits: [
+      {
+        file: 'coherence/coherence.ts',
+        from: 'isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),',
+        to: '',
+      },
+    ],
+    scenarios: [SWAPPED_BACK],
   },
   {
     name: 'the telling of changes whose replica died',
