@@ -21,6 +21,7 @@ import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
 import type { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
+import { withBoundedLookups } from './storage/lookups.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -82,7 +83,8 @@ async function startOver(
   const changes = new Changes(cached, now, onUnpublished, { record: store, spread: coherence.spread });
   const secrets = new Secrets(settings.peppers);
   const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
-  const verifier = new Verifier({ cached, record: store, secrets, usage, now });
+  const record = withBoundedLookups(store, (keyspace, lookup) => cached.knownSecret(keyspace, lookup));
+  const verifier = new Verifier({ cached, record, secrets, usage, now });
   const onUnmarked = (err: unknown) => log.warn({ err }, 'revoked keys are not marked yet');
   const marking = new Marking({ store, changes, now, onError: onUnmarked });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
