@@ -38,6 +38,8 @@ const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 
 const READY_MS = 1000;
 /** How long calls that run may go on when the service stops. */
 const GRACE_MS = 10_000;
+/** How long it is tried then to record the uses that were counted. */
+const USAGE_GRACE_MS = 8000;
 
 export interface App {
   /** `host:port`, with the ports that were really taken. */
@@ -163,7 +165,8 @@ async function startOver(
       await marking.stop();
       verifyLog.flush();
       try {
-        await usage.close();
+        const lost = await usage.close(USAGE_GRACE_MS);
+        if (lost > 0) log.error({ uses: lost }, 'uses were not recorded: the store did not answer in time');
       } finally {
         await coherence.stop();
         await cached.close();
