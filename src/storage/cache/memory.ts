@@ -87,8 +87,8 @@ export class CachedKeyStore implements KeyStore {
     this.keys = new RecordCache<Key>(sizes.keys, ages);
     this.owners = new RecordCache<KnownOwner>(sizes.owners, ages);
     this.keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER, {
-      maxAge: (all) =>
-        Math.min(...all.map((one) => cachePolicy(one).cacheTtl), cachePolicy(undefined).cacheTtl),
+      // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
+      maxAge: () => cachePolicy(undefined).cacheTtl,
       absentAge: () => 0,
       // Each record of a keyspace has the keyspace's own bound to keep.
       partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
