@@ -21,6 +21,7 @@ import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
 import type { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
+import { withBoundedLookups } from './storage/lookups.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -37,6 +38,8 @@ const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 
 const READY_MS = 1000;
 /** How long calls that run may go on when the service stops. */
 const GRACE_MS = 10_000;
+/** How long it is tried then to record the uses that were counted. */
+const USAGE_GRACE_MS = 8000;
 
 export interface App {
   /** `host:port`, with the ports that were really taken. */
@@ -82,7 +85,8 @@ async function startOver(
   const changes = new Changes(cached, now, onUnpublished, { record: store, spread: coherence.spread });
   const secrets = new Secrets(settings.peppers);
   const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
-  const verifier = new Verifier({ cached, record: store, secrets, usage, now });
+  const record = withBoundedLookups(store, (keyspace, lookup) => cached.knownSecret(keyspace, lookup));
+  const verifier = new Verifier({ cached, record, secrets, usage, now });
   const onUnmarked = (err: unknown) => log.warn({ err }, 'revoked keys are not marked yet');
   const marking = new Marking({ store, changes, now, onError: onUnmarked });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
@@ -161,7 +165,8 @@ async function startOver(
       await marking.stop();
       verifyLog.flush();
       try {
-        await usage.close();
+        const lost = await usage.close(USAGE_GRACE_MS);
+        if (lost > 0) log.error({ uses: lost }, 'uses were not recorded: the store did not answer in time');
       } finally {
         await coherence.stop();
         await cached.close();
