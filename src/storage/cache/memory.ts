@@ -27,6 +27,7 @@ import type {
   UsageIncrement,
 } from '../key-store.ts';
 import { Lookups } from '../lookups.ts';
+import { StoreAbsence } from './absence.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -64,7 +65,8 @@ export class CachedKeyStore implements KeyStore {
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
   /** With its `asked` and `kept`. */
-  readonly unleased = new UnleasedReads();
+  readonly unleased: UnleasedReads;
+  readonly #absence: StoreAbsence;
   #closed = false;
   /** Of each keyspace, and the list that they were taken from. */
   #policies: ReadonlyMap<string, CachePolicy> = new Map();
@@ -75,24 +77,35 @@ export class CachedKeyStore implements KeyStore {
     this.#inner = inner;
     this.#lease = lease;
     this.#shared = shared;
+    const absence = new StoreAbsence(() => inner.listKeyspaces());
+    this.#absence = absence;
+    this.unleased = new UnleasedReads(absence);
     const ages: Ages<{ readonly keyspace: string }> = {
       maxAge: ({ keyspace }) => this.#policy(keyspace).cacheTtl,
       absentAge: () => 0,
       partitionBound: ({ keyspace }) => this.#policy(keyspace).partitionBound,
     };
-    this.secrets = new RecordCache<Secret>(sizes.secrets, {
-      ...ages,
-      absentAge: (name) => this.#absentAge(keyspaceOf(name)),
-    });
-    this.keys = new RecordCache<Key>(sizes.keys, ages);
-    this.owners = new RecordCache<KnownOwner>(sizes.owners, ages);
-    this.keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER, {
-      // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
-      maxAge: () => cachePolicy(undefined).cacheTtl,
-      absentAge: () => 0,
-      // Each record of a keyspace has the keyspace's own bound to keep.
-      partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
-    });
+    this.secrets = new RecordCache<Secret>(
+      sizes.secrets,
+      {
+        ...ages,
+        absentAge: (name) => this.#absentAge(keyspaceOf(name)),
+      },
+      absence,
+    );
+    this.keys = new RecordCache<Key>(sizes.keys, ages, absence);
+    this.owners = new RecordCache<KnownOwner>(sizes.owners, ages, absence);
+    this.keyspaces = new RecordCache<readonly Keyspace[]>(
+      Number.MAX_SAFE_INTEGER,
+      {
+        // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
+        maxAge: () => cachePolicy(undefined).cacheTtl,
+        absentAge: () => 0,
+        // Each record of a keyspace has the keyspace's own bound to keep.
+        partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
+      },
+      absence,
+    );
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -270,6 +283,7 @@ export class CachedKeyStore implements KeyStore {
   /** A closed store must not go on answering from its copies. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#absence.end();
     try {
       await this.#inner.close();
     } finally {
