@@ -28,6 +28,7 @@ import type {
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import type { KnownRecords } from '../known.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -130,6 +131,21 @@ export class CachedKeyStore implements KeyStore {
       return this.unleased.get(name, load, () => this.#kept(cache, name));
     }
     return cache.get(name, () => this.#load(cache, name, load));
+  }
+
+  /** What is in memory and may be given out now. Each read looks at the lease. */
+  readonly known: KnownRecords = {
+    keyspaces: () => this.#look(this.keyspaces, ALL) ?? undefined,
+    secret: (keyspace, lookup) => this.#look(this.secrets, secretName(keyspace, lookup)),
+    key: (id) => this.#look(this.keys, `key:${id}`),
+    owner: (id) => {
+      const known = this.#look(this.owners, `owner:${id}`);
+      return known === undefined ? undefined : (known?.record ?? null);
+    },
+  };
+
+  #look<Value extends object>(cache: RecordCache<Value>, name: RecordName): Value | null | undefined {
+    return this.#lease.held && !this.#closed ? cache.look(name) : undefined;
   }
 
   /** What is in memory and may be given out although there is no lease. */

@@ -63,17 +63,24 @@ export class RecordCache<Value extends object> {
     return this.#copies.peek(key)?.value;
   }
 
-  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+  /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
+  look(key: string): Value | null | undefined {
     const copy = this.#copies.get(key);
     const now = performance.now();
     if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
       this.hits++;
-      return Promise.resolve(copy.value);
+      return copy.value;
     }
     if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
       this.hits++;
-      return Promise.resolve(undefined);
+      return null;
     }
+    return undefined;
+  }
+
+  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+    const known = this.look(key);
+    if (known !== undefined) return Promise.resolve(known ?? undefined);
     return this.#loads.get(key) ?? this.#load(key, read);
   }
 
