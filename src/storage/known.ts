@@ -4,11 +4,20 @@ import type { Key, Secret } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
 import type { OwnerRecord } from '../domain/owner.ts';
 
-/** Each read: the record, null where it is known that there is none, undefined where that has to be asked for. */
+/**
+ * Records in memory, for one synchronous pass over them. Each read: the record, null where it is known that there is none,
+ * undefined where that has to be asked for.
+ */
 export interface KnownRecords {
+  /** Begins a pass, which ends with the turn. False: nothing may be taken from memory now. */
+  begin(): boolean;
   keyspaces(): readonly Keyspace[] | undefined;
   secret(keyspace: string, lookup: string): Secret | null | undefined;
   key(id: string): Key | null | undefined;
   /** By its `ownerId`. */
   owner(id: string): OwnerRecord | null | undefined;
+  /** What was kept with the secret that this pass read last, where all that it was made from is what memory would give now. */
+  kept(): object | undefined;
+  /** Keeps what was made from a secret, its key, the key's owner (undefined: none was asked for) and the keyspaces. */
+  keep(secret: Secret, ownerId: string | undefined, what: object): void;
 }

@@ -11,20 +11,40 @@ import type { KeyStore } from '../storage/key-store.ts';
 import type { KnownRecords } from '../storage/known.ts';
 import type { Argon2 } from './argon2.ts';
 
-export interface Records extends KnownRecords {
+export interface Records extends Pick<KnownRecords, 'keyspaces' | 'secret' | 'key' | 'owner'> {
   /** Whether the token is the one behind an Argon2id hash. */
   matches(phc: string, locator: string, token: string): boolean | undefined;
 }
 
 /** What is at hand, and nothing else. */
-export function recordsAtHand(known: KnownRecords, argon2: Argon2): Records {
-  return {
-    keyspaces: known.keyspaces,
-    secret: known.secret,
-    key: known.key,
-    owner: known.owner,
-    matches: (phc, _locator, token) => argon2.remembers(phc, token),
-  };
+export class AtHand implements Records {
+  readonly known: KnownRecords;
+  readonly #argon2: Argon2;
+
+  constructor(known: KnownRecords, argon2: Argon2) {
+    this.known = known;
+    this.#argon2 = argon2;
+  }
+
+  keyspaces(): readonly Keyspace[] | undefined {
+    return this.known.keyspaces();
+  }
+
+  secret(keyspace: string, lookup: string): Secret | null | undefined {
+    return this.known.secret(keyspace, lookup);
+  }
+
+  key(id: string): Key | null | undefined {
+    return this.known.key(id);
+  }
+
+  owner(id: string): OwnerRecord | null | undefined {
+    return this.known.owner(id);
+  }
+
+  matches(phc: string, _locator: string, token: string): boolean | undefined {
+    return this.#argon2.remembers(phc, token);
+  }
 }
 
 /** Records that are read as a judgement asks for them, each once. */
@@ -80,7 +100,7 @@ export class Reading implements Records {
     return (
       this.#get(
         `match ${phc}`,
-        () => this.#argon2.remembers(phc, token),
+        () => undefined,
         () => this.#argon2.matches(phc, locator, token),
       ) ?? undefined
     );
@@ -94,7 +114,8 @@ export class Reading implements Records {
   ): Value | null | undefined {
     const before = this.#read.get(name) as Value | null | undefined;
     if (before !== undefined) return before;
-    const known = look();
+    // Each time anew: there may be no lease any more.
+    const known = this.#known?.begin() ? look() : undefined;
     if (known === undefined) this.#missing = { name, read };
     else this.#read.set(name, known);
     return known;

@@ -18,7 +18,7 @@ import {
 } from '../domain/verdict.ts';
 import type { KeyStore } from '../storage/key-store.ts';
 import type { KnownRecords } from '../storage/known.ts';
-import { Reading, type Records, recordsAtHand } from './reading.ts';
+import { AtHand, Reading, type Records } from './reading.ts';
 import type { Secrets } from './secrets.ts';
 import type { UsageRecorder } from './usage.ts';
 
@@ -69,6 +69,11 @@ interface Match {
   readonly generation: string;
 }
 
+/** A match as it is kept in memory, with the key's own record. */
+interface Kept extends Match {
+  readonly record: Key;
+}
+
 /** Told of each check. */
 type Note = (name: string, passed: boolean, detail: string) => void;
 
@@ -84,7 +89,7 @@ export class Verifier {
   readonly #usage: UsageRecorder;
   readonly #now: () => number;
   /** Undefined where nothing is kept. */
-  readonly #atHand: Records | undefined;
+  readonly #atHand: AtHand | undefined;
   /** By the list that each was made from: the cache hands out the same one until a keyspace changes. */
   readonly #directories = new WeakMap<readonly Keyspace[], KeyspaceDirectory>();
 
@@ -104,7 +109,7 @@ export class Verifier {
     this.#usage = parts.usage;
     this.#now = parts.now;
     const { known } = parts.cached;
-    this.#atHand = known === undefined ? undefined : recordsAtHand(known, parts.secrets.argon2);
+    this.#atHand = known === undefined ? undefined : new AtHand(known, parts.secrets.argon2);
   }
 
   /**
@@ -122,7 +127,7 @@ export class Verifier {
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
   ): VerifyAnswer | undefined {
-    if (question.strong || this.#atHand === undefined) return undefined;
+    if (question.strong || !this.#atHand?.known.begin()) return undefined;
     return this.#verify(question, mayVerify, this.#atHand);
   }
 
@@ -207,7 +212,7 @@ export class Verifier {
 
   /** As `match`, from what is in memory: null where the token opens none, undefined where that cannot be told. */
   matchAtHand(token: string): Match | null | undefined {
-    return this.#atHand === undefined ? undefined : this.#match(token, this.#atHand);
+    return this.#atHand?.known.begin() ? this.#match(token, this.#atHand) : undefined;
   }
 
   #match(token: string, records: Records): Match | null | undefined {
@@ -270,19 +275,27 @@ export class Verifier {
   #open(keyspace: Keyspace, token: string, records: Records): Match | null | undefined {
     const secret = this.#secrets.find(records, keyspace, token);
     if (secret == null) return secret;
+    const kept = records instanceof AtHand ? (records.known.kept() as Kept | undefined) : undefined;
+    if (kept !== undefined) {
+      return secretAge(kept.record, kept.generation, this.#now()) === undefined ? null : kept;
+    }
     const key = records.key(secret.keyId);
     if (key == null) return key;
     const { generation } = secret;
     if (secretAge(key, generation, this.#now()) === undefined) return null;
     // The reserved keyspace has no owner effects.
     const owned = key.owner !== undefined && keyspace.id !== RESERVED_KEYSPACE;
-    const owner = owned ? records.owner(ownerId(keyspace.id, key.owner)) : null;
+    const idOfOwner = owned ? ownerId(keyspace.id, key.owner) : undefined;
+    const owner = idOfOwner === undefined ? null : records.owner(idOfOwner);
     if (owner === undefined) return undefined;
-    return {
+    const match = {
       key: standing(key, keyspace, owner ?? undefined),
       keyspace,
       generation,
       recordAge: this.#cached.ageOf?.(key) ?? 0,
     };
+    if (records instanceof AtHand)
+      records.known.keep(secret, idOfOwner, { ...match, record: key } satisfies Kept);
+    return match;
   }
 }

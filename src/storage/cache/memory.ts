@@ -28,7 +28,8 @@ import type {
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
-import type { KnownRecords } from '../known.ts';
+import { MemoryRecords } from './known.ts';
+import { ALL, type KnownOwner, keyspaceOf, recordName, secretName } from './names.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -47,15 +48,6 @@ export interface CacheParts {
   readonly shared?: SharedRecords;
 }
 
-/** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
-interface KnownOwner {
-  readonly keyspace: string;
-  readonly record: OwnerRecord | undefined;
-}
-
-// All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
-const ALL = 'keyspaces';
-
 /** Lookups of secrets that run at one time, and that wait: made-up keys must not keep other reads from the store. */
 const LOOKUPS = { running: 64, waiting: 4096 } as const;
 
@@ -65,6 +57,7 @@ export class CachedKeyStore implements KeyStore {
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
+  readonly known: MemoryRecords;
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
@@ -98,6 +91,7 @@ export class CachedKeyStore implements KeyStore {
       // Each record of a keyspace has the keyspace's own bound to keep.
       partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
     });
+    this.known = new MemoryRecords(this, () => this.#lease.held && !this.#closed);
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -131,21 +125,6 @@ export class CachedKeyStore implements KeyStore {
       return this.unleased.get(name, load, () => this.#kept(cache, name));
     }
     return cache.get(name, () => this.#load(cache, name, load));
-  }
-
-  /** What is in memory and may be given out now. Each read looks at the lease. */
-  readonly known: KnownRecords = {
-    keyspaces: () => this.#look(this.keyspaces, ALL) ?? undefined,
-    secret: (keyspace, lookup) => this.#look(this.secrets, secretName(keyspace, lookup)),
-    key: (id) => this.#look(this.keys, `key:${id}`),
-    owner: (id) => {
-      const known = this.#look(this.owners, `owner:${id}`);
-      return known === undefined ? undefined : (known?.record ?? null);
-    },
-  };
-
-  #look<Value extends object>(cache: RecordCache<Value>, name: RecordName): Value | null | undefined {
-    return this.#lease.held && !this.#closed ? cache.look(name) : undefined;
   }
 
   /** What is in memory and may be given out although there is no lease. */
@@ -375,18 +354,4 @@ export class CachedKeyStore implements KeyStore {
   ping(): Promise<void> {
     return this.#inner.ping();
   }
-}
-
-/** A keyspace's id holds no slash, so no two secrets share a name. */
-export function secretName(keyspace: string, lookup: string): RecordName {
-  return `secret:${keyspace}/${lookup}`;
-}
-
-/** The name of the record that a change is about. */
-export function recordName({ kind, id }: UnpublishedRecord): RecordName {
-  return kind === 'keyspace' ? ALL : `${kind}:${id}`;
-}
-
-function keyspaceOf(name: string): string {
-  return name.slice(name.indexOf(':') + 1, name.indexOf('/'));
 }

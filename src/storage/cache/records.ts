@@ -30,10 +30,12 @@ export interface Ages<Value> {
   readonly partitionBound: (value: Value) => number;
 }
 
-interface Copy<Value> {
+export interface Copy<Value> {
   readonly value: Value;
   /** By `performance.now()`. */
   readonly readAt: number;
+  /** What was made from it and others, by whoever knows whether it still holds (known.ts). */
+  kept?: object;
 }
 
 type Loaded<Value> = SharedRecord<Value | undefined>;
@@ -58,18 +60,33 @@ export class RecordCache<Value extends object> {
     this.ages = ages;
   }
 
+  /** The copy in memory, however old. Nobody else's copy is ever the same object. */
+  copyOf(key: string): Copy<Value> | undefined {
+    return this.#copies.get(key);
+  }
+
+  /** By `performance.now()`. */
+  freshUntil({ value, readAt }: Copy<Value>): number {
+    return readAt + this.ages.maxAge(value);
+  }
+
   /** What is in memory, however old. */
   peek(key: string): Value | undefined {
     return this.#copies.peek(key)?.value;
   }
 
   /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
-  look(key: string): Value | null | undefined {
+  look(key: string, now: number): Value | null | undefined {
+    const copy = this.lookForCopy(key, now);
+    return copy == null ? copy : copy.value;
+  }
+
+  /** As `look`, the copy itself. */
+  lookForCopy(key: string, now: number): Copy<Value> | null | undefined {
     const copy = this.#copies.get(key);
-    const now = performance.now();
     if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
       this.hits++;
-      return copy.value;
+      return copy;
     }
     if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
       this.hits++;
@@ -79,7 +96,7 @@ export class RecordCache<Value extends object> {
   }
 
   get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
-    const known = this.look(key);
+    const known = this.look(key, performance.now());
     if (known !== undefined) return Promise.resolve(known ?? undefined);
     return this.#loads.get(key) ?? this.#load(key, read);
   }
@@ -98,7 +115,8 @@ export class RecordCache<Value extends object> {
         const old = mayStay && isUnavailable(error) ? this.#copies.get(key) : undefined;
         if (old === undefined) throw error;
         // Not each caller shall wait for a store that is away.
-        this.#copies.set(key, { ...old, readAt: performance.now() - this.ages.maxAge(old.value) + RETRY_MS });
+        const readAt = performance.now() - this.ages.maxAge(old.value) + RETRY_MS;
+        this.#copies.set(key, { value: old.value, readAt });
         return old.value;
       },
     );
