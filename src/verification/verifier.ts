@@ -49,6 +49,8 @@ export interface VerifyAnswer {
   readonly recordAge: number;
   /** That of the token's prefix, where the caller may verify in it. */
   readonly keyspace: Keyspace | undefined;
+  /** The generation of the secret that matched. */
+  readonly generation: string | undefined;
   /** With `explain`: every check in the order in which it was made. */
   readonly checks: readonly Check[];
 }
@@ -118,11 +120,14 @@ export class Verifier {
    * @param mayVerify whether the asking caller may verify keys of a keyspace.
    * @throws Failure `unavailable`, or `exhausted` where too much Argon2id work is under way.
    */
-  verify(question: VerifyQuestion, mayVerify: (keyspaceId: string) => boolean): Promise<VerifyAnswer> {
-    return this.#read(question.strong, (records) => this.#verify(question, mayVerify, records));
+  async verify(question: VerifyQuestion, mayVerify: (keyspaceId: string) => boolean): Promise<VerifyAnswer> {
+    const judge = (records: Records) => this.#verify(question, mayVerify, records);
+    const answer = await this.#read(question.strong, judge);
+    if (!question.explain) this.countUse(answer);
+    return answer;
   }
 
-  /** As `verify`, from what is in memory; undefined where that does not do, and nothing was counted then. */
+  /** As `verify`, from what is in memory; undefined where that does not do. The use is not counted: see `countUse`. */
   verifyAtHand(
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
@@ -157,6 +162,7 @@ export class Verifier {
         reusableFor: 0,
         recordAge: 0,
         keyspace,
+        generation: undefined,
         checks,
       };
     }
@@ -164,7 +170,6 @@ export class Verifier {
     const now = this.#now();
     const { status, message, missingPermissions } = judge(key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
-    else if (status === 'valid') this.#count(key, generation, now);
     const age = generation === key.generation ? 'current' : 'previous';
     // A refusal may end at any moment, and who asks the system of record wants no older answer.
     const reusable = status === 'valid' && !question.strong;
@@ -177,14 +182,18 @@ export class Verifier {
       reusableFor: reusable ? reusableFor(key, own, age, now) : 0,
       recordAge: question.strong ? 0 : recordAge,
       keyspace,
+      generation,
       checks,
     };
   }
 
-  /** Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
-  #count(key: Key, generation: string, now: number): void {
+  /** Counts a valid answer. Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
+  countUse({ status, key, generation }: VerifyAnswer): void {
+    if (status !== 'valid' || key === undefined) return;
+    const now = this.#now();
     this.#usage.count(key.id, now);
-    if (generation !== key.generation) this.#usage.count(secretUsageId(key.id, generation), now);
+    if (generation !== undefined && generation !== key.generation)
+      this.#usage.count(secretUsageId(key.id, generation), now);
   }
 
   /** The keyspaces as they are now, in a form that finds one by token. */
