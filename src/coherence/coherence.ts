@@ -10,6 +10,7 @@ import { RedisSlots } from '../storage/redis/slots.ts';
 import { StoreUnusable } from '../storage/unusable.ts';
 import type { Log } from '../telemetry/log.ts';
 import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
+import { EpochNaming } from './epoch.ts';
 import { ChangeFeed } from './feed.ts';
 import { Replica } from './replica.ts';
 import { type Spread, spreadAmongBlind, spreadHere } from './spread.ts';
@@ -74,10 +75,13 @@ async function withRedis(
   const { macKey } = await store.readRegistry();
   const link = new RedisLink(url, undefined, onError);
   const slots = new RedisSlots(link, macKey, Date.now);
+  const naming = new EpochNaming(store, link);
   const replica: Replica = new Replica({
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
     isOurs: async () => watch?.isOurs(true) ?? false,
+    isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),
+    onError,
     onConfirmed,
     onEntries: (entries) => feed.append(entries),
     onMissed: () => feed.restart({ epoch: replica.epoch, number: replica.position }),

@@ -199,6 +199,12 @@ export class RedisLink {
     return { epoch: now, last: Number(last), entries: entries.map(entryOf) };
   }
 
+  /** Begins another epoch, where this one is still that of now. @returns its name; undefined where it was not. */
+  async renew(epoch: string, nonce: string): Promise<string | undefined> {
+    const reply = await this.#run('gatehouseRenew', this.#members, this.#log, nonce, epoch);
+    return (reply as string | null) ?? undefined;
+  }
+
   /** Forgets the cached copies of records and puts their change into the log. */
   async announce(changes: readonly Announcement[], time: number, nonce: string): Promise<AnnounceReply> {
     const reply = await this.#run(
@@ -280,6 +286,9 @@ export class RedisLink {
 
   /** @throws RedisUnusable where what the protocol rests on is not given. */
   async #check(): Promise<void> {
+    // ioredis goes on in database 0 where this fails, in an epoch of its own.
+    const { db = 0 } = this.#commands.options;
+    if (db !== 0) await this.#commands.select(db);
     const info = await this.#commands.info();
     const field = (name: string) => new RegExp(`^${name}:([^\r\n]*)`, 'm').exec(info)?.[1] ?? '';
     const version = field('redis_version');
