@@ -108,6 +108,7 @@ export class Http2Lane {
     const head = {
       ':status': 200,
       'content-type': 'application/grpc+proto',
+      ...(call.metadata.acceptsGzip ? { 'grpc-encoding': 'gzip' } : undefined),
       'x-request-id': answer.requestId,
     };
     stream.on('wantTrailers', sendTrailers);

@@ -6,8 +6,8 @@ export interface LaneMetadata {
   authorization: string | undefined;
   apiKey: string | undefined;
   requestId: string | undefined;
-  /** Milliseconds; undefined: not given. */
-  acceptsCompression: boolean;
+  /** Then an answer may be compressed, and says so whether it is or not. */
+  acceptsGzip: boolean;
 }
 
 /**
@@ -19,7 +19,7 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
     authorization: undefined,
     apiKey: undefined,
     requestId: undefined,
-    acceptsCompression: false,
+    acceptsGzip: false,
   };
   let isGrpc = false;
   for (let index = 0; index < raw.length; index += 2) {
@@ -53,7 +53,7 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
         if (value !== 'identity') return undefined;
         break;
       case 'grpc-accept-encoding':
-        read.acceptsCompression = true;
+        read.acceptsGzip = GZIP.test(value);
         break;
       case 'x-gatehouse-on-behalf-of':
       case 'content-length':
@@ -63,5 +63,6 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
   return isGrpc ? read : undefined;
 }
 
+const GZIP = /(?:^|,)\s*gzip\s*(?:,|$)/;
 /** At least a second in whole units of a millisecond or more, or a millisecond in smaller ones. */
 const LONG_ENOUGH = /^[1-9]\d{0,7}[HMSm]$|^[1-9]\d{3,7}u$|^[1-9]\d{6,7}n$/;

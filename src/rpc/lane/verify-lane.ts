@@ -75,8 +75,7 @@ export class VerifyLane {
     const answered = scope && verifier.verifyAtHand(question, scope);
     if (answered === undefined) return undefined;
     const bytes = this.#answers.of(answered);
-    if (call.metadata.acceptsCompression && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM)
-      return undefined;
+    if (call.metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
 
     if (caller !== null) countCall(caller, usage, now());
     verifier.countUse(answered);
