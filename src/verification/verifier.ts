@@ -51,6 +51,8 @@ export interface VerifyAnswer {
   readonly keyspace: Keyspace | undefined;
   /** The generation of the secret that matched. */
   readonly generation: string | undefined;
+  /** Milliseconds since 1970 at which it was judged. */
+  readonly time: number;
   /** With `explain`: every check in the order in which it was made. */
   readonly checks: readonly Check[];
 }
@@ -146,9 +148,12 @@ export class Verifier {
     mayVerify: (keyspaceId: string) => boolean,
     records: Records,
   ): VerifyAnswer | undefined {
+    const now = this.#now();
     const checks: Check[] = [];
-    const note: Note = (name, passed, detail) => checks.push({ name, passed, detail });
-    const found = this.#find(question, mayVerify, records, question.explain ? note : undefined);
+    const note: Note | undefined = question.explain
+      ? (name, passed, detail) => checks.push({ name, passed, detail })
+      : undefined;
+    const found = this.#find(question, mayVerify, records, now, note);
     if (found === undefined) return undefined;
     const { keyspace } = found;
     if ('status' in found) {
@@ -163,11 +168,11 @@ export class Verifier {
         recordAge: 0,
         keyspace,
         generation: undefined,
+        time: now,
         checks,
       };
     }
     const { key, keyspace: own, generation, recordAge } = found;
-    const now = this.#now();
     const { status, message, missingPermissions } = judge(key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
     const age = generation === key.generation ? 'current' : 'previous';
@@ -183,17 +188,17 @@ export class Verifier {
       recordAge: question.strong ? 0 : recordAge,
       keyspace,
       generation,
+      time: now,
       checks,
     };
   }
 
   /** Counts a valid answer. Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
-  countUse({ status, key, generation }: VerifyAnswer): void {
+  countUse({ status, key, generation, time }: VerifyAnswer): void {
     if (status !== 'valid' || key === undefined) return;
-    const now = this.#now();
-    this.#usage.count(key.id, now);
+    this.#usage.count(key.id, time);
     if (generation !== undefined && generation !== key.generation)
-      this.#usage.count(secretUsageId(key.id, generation), now);
+      this.#usage.count(secretUsageId(key.id, generation), time);
   }
 
   /** The keyspaces as they are now, in a form that finds one by token. */
@@ -229,13 +234,14 @@ export class Verifier {
     if (keyspaces === undefined) return undefined;
     const keyspace = this.#directoryOf(keyspaces).forToken(token);
     if (keyspace === undefined || !PRINTABLE.test(token) || !accepts(keyspace, token)) return null;
-    return this.#open(keyspace, token, records);
+    return this.#open(keyspace, token, records, this.#now());
   }
 
   #find(
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
     records: Records,
+    now: number,
     note: Note | undefined,
   ): Found | undefined {
     const token = bareToken(question.token);
@@ -271,7 +277,7 @@ export class Verifier {
     note?.('keyspace', accepted, `the request ${accepted ? 'accepts' : 'does not accept'} ${id}`);
     if (!accepted) return { status: 'wrong-keyspace', keyspace };
 
-    const opened = this.#open(keyspace, token, records);
+    const opened = this.#open(keyspace, token, records, now);
     if (opened === undefined) return undefined;
     note?.('secret', opened !== null, `${opened === null ? 'no' : 'a'} stored key accepts it`);
     return opened ?? { status: 'not-found', keyspace };
@@ -281,17 +287,17 @@ export class Verifier {
    * A secret opens its key only while the key accepts its generation. The owner's record is read after the key: had it been
    * read before, a key that was made in between would be held against an older generation than its own.
    */
-  #open(keyspace: Keyspace, token: string, records: Records): Match | null | undefined {
+  #open(keyspace: Keyspace, token: string, records: Records, now: number): Match | null | undefined {
     const secret = this.#secrets.find(records, keyspace, token);
     if (secret == null) return secret;
     const kept = records instanceof AtHand ? (records.known.kept() as Kept | undefined) : undefined;
     if (kept !== undefined) {
-      return secretAge(kept.record, kept.generation, this.#now()) === undefined ? null : kept;
+      return secretAge(kept.record, kept.generation, now) === undefined ? null : kept;
     }
     const key = records.key(secret.keyId);
     if (key == null) return key;
     const { generation } = secret;
-    if (secretAge(key, generation, this.#now()) === undefined) return null;
+    if (secretAge(key, generation, now) === undefined) return null;
     // The reserved keyspace has no owner effects.
     const owned = key.owner !== undefined && keyspace.id !== RESERVED_KEYSPACE;
     const idOfOwner = owned ? ownerId(keyspace.id, key.owner) : undefined;

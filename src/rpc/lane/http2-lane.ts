@@ -22,6 +22,10 @@ const END_STREAM = 1;
 const SOON_MS = 20;
 const TRAILERS = { 'grpc-status': '0' };
 
+/** Where a stream has its call: listeners of its own for each would be most of what the lane allocates. */
+const CALL = Symbol('call');
+type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
+
 /** A call whose body has not come yet. */
 class Waiting implements LaneCall {
   readonly stream: ServerHttp2Stream;
@@ -47,7 +51,9 @@ class Waiting implements LaneCall {
     this.metadata = metadata;
   }
 
-  readonly peerAddress = () => plainAddress(this.stream.session?.socket.remoteAddress);
+  peerAddress(): string | undefined {
+    return plainAddress(this.stream.session?.socket.remoteAddress);
+  }
 }
 
 export class Http2Lane {
@@ -66,6 +72,17 @@ export class Http2Lane {
    */
   constructor(server: Http2Server | Http2SecureServer, lane: VerifyLane) {
     this.#lane = lane;
+    const callOf = (stream: LaneStream): Waiting | undefined => stream[CALL];
+    const read = (call: Waiting, chunk: Buffer) => this.#read(call, chunk);
+    const end = (call: Waiting) => this.#end(call);
+    this.#onData = function (chunk) {
+      const call = callOf(this);
+      if (call !== undefined) read(call, chunk);
+    };
+    this.#onEnd = function () {
+      const call = callOf(this);
+      if (call !== undefined) end(call);
+    };
     // node:http2 serves its request event by a listener of the stream event, which it adds with the first of the former.
     const [toRequest, ...others] = server.listeners('stream') as StreamListener[];
     if (toRequest === undefined || others.length > 0) throw new Error('the server has no request listener');
@@ -81,13 +98,18 @@ export class Http2Lane {
     return this.#handedOn;
   }
 
+  // One for all streams, which know their call.
+  readonly #onData: (this: ServerHttp2Stream, chunk: Buffer) => void;
+  readonly #onEnd: (this: ServerHttp2Stream) => void;
+
   #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
     const metadata =
       headers[':path'] === VERIFY_PATH && (flags & END_STREAM) === 0 ? readMetadata(rawHeaders) : undefined;
     if (metadata === undefined) return this.#toRequest(stream, headers, flags, rawHeaders);
     const call = new Waiting(stream, headers, flags, rawHeaders, metadata);
-    stream.on('data', (chunk: Buffer) => this.#read(call, chunk));
-    stream.on('end', () => this.#end(call));
+    (stream as LaneStream)[CALL] = call;
+    stream.on('data', this.#onData);
+    stream.on('end', this.#onEnd);
     stream.on('error', peerFailed);
     if (this.#arrived.push(call) === 1) setImmediate(() => this.#endTurn());
   }
@@ -133,8 +155,8 @@ export class Http2Lane {
     call.over = true;
     this.#late.delete(call);
     if (stream.destroyed) return;
-    stream.removeAllListeners('data');
-    stream.removeAllListeners('end');
+    stream.off('data', this.#onData);
+    stream.off('end', this.#onEnd);
     this.#handedOn = { chunks: [call.chunk, chunk].filter((one) => one !== undefined), ended };
     try {
       this.#toRequest(stream, headers, flags, rawHeaders);

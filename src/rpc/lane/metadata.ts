@@ -56,7 +56,6 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
         read.acceptsGzip = GZIP.test(value);
         break;
       case 'x-gatehouse-on-behalf-of':
-      case 'content-length':
         return undefined;
     }
   }

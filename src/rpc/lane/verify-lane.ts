@@ -65,7 +65,7 @@ export class VerifyLane {
    * @returns undefined where the long way has to answer.
    */
   answer(call: LaneCall, body: Buffer): LaneAnswer | undefined {
-    const { verifier, usage, access, now } = this.#parts;
+    const { verifier, usage, access } = this.#parts;
     if (body.length > MAX_BYTES) return undefined;
     const caller = this.#callerOf(call);
     if (caller === undefined) return undefined;
@@ -77,7 +77,7 @@ export class VerifyLane {
     const bytes = this.#answers.of(answered);
     if (call.metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
 
-    if (caller !== null) countCall(caller, usage, now());
+    if (caller !== null) countCall(caller, usage, answered.time);
     verifier.countUse(answered);
     const requestId = givenRequestId(call.metadata.requestId) ?? newRequestId();
     this.#record(call, requestId, caller, answered);
@@ -85,15 +85,15 @@ export class VerifyLane {
   }
 
   /** @returns null: it shows no credential and needs none. */
-  #callerOf({ metadata, peerAddress }: LaneCall): Caller | null | undefined {
-    const { authorization, apiKey } = metadata;
+  #callerOf(call: LaneCall): Caller | null | undefined {
+    const { authorization, apiKey } = call.metadata;
     const { verifier, access, now } = this.#parts;
     if (authorization === undefined && apiKey === undefined) return access === 'open' ? null : undefined;
     // Two of them are to be compared, and refused or not.
     if (authorization !== undefined && apiKey !== undefined) return undefined;
     const token = authorization === undefined ? apiKey : bareCredential(authorization);
     if (token === undefined || token.includes(',')) return undefined;
-    return authenticateAtHand(verifier, now(), token, peerAddress);
+    return authenticateAtHand(verifier, now(), token, () => call.peerAddress());
   }
 
   #record(call: LaneCall, requestId: string, caller: Caller | null, answered: VerifyAnswer): void {
