@@ -16,8 +16,10 @@ export interface KnownRecords {
   key(id: string): Key | null | undefined;
   /** By its `ownerId`. */
   owner(id: string): OwnerRecord | null | undefined;
-  /** What was kept with the secret that this pass read last, where all that it was made from is what memory would give now. */
-  kept(): object | undefined;
+  /** What was kept with a secret, where it holds. */
+  kept(keyspace: string, lookup: string): object | undefined;
   /** Keeps what was made from a secret, its key, the key's owner (undefined: none was asked for) and the keyspaces. */
   keep(secret: Secret, ownerId: string | undefined, what: object): void;
+  /** Whether something that was kept was made from what memory would give now. */
+  holds(what: object): boolean;
 }

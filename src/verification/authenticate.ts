@@ -37,19 +37,15 @@ export async function authenticate(
 }
 
 /**
- * As `authenticate`, from what is in memory, and without counting a use (see `countCall`).
+ * A caller whose credential matched, where it is not to be refused. Does not count a use (see `countCall`).
  *
  * @param clientIp asked for only where the key is bound to addresses.
- * @returns undefined where memory does not do, or the caller is to be refused.
  */
-export function authenticateAtHand(
-  verifier: Verifier,
+export function judgedAtHand(
+  match: Caller,
   now: number,
-  token: string,
   clientIp: () => string | undefined,
 ): Caller | undefined {
-  const match = verifier.matchAtHand(token);
-  if (match == null) return undefined;
   const ip = match.key.allowedCidrs.length === 0 ? undefined : clientIp();
   return statusOf(match, ip, now) === 'valid' ? match : undefined;
 }

@@ -47,6 +47,13 @@ export class Secrets {
     }
   }
 
+  /** What the secret of a token is found by, where one text is enough and proves that it is the token's. */
+  lookupOf({ hash }: Keyspace, token: string): string | undefined {
+    if (hash === 'sha256') return sha256(token);
+    const [pepper] = this.#peppers;
+    return hash === 'hmac-sha256' && pepper !== undefined ? hmacSha256(pepper.key, token) : undefined;
+  }
+
   /** The stored secret that the token opens; null where there is none, undefined where a record was not at hand. */
   find(records: Records, keyspace: Keyspace, token: string): Secret | null | undefined {
     switch (keyspace.hash) {

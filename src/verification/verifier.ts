@@ -64,7 +64,7 @@ interface Copies {
 }
 
 /** A key whose secret matched a token. */
-interface Match {
+export interface Match {
   readonly key: StandingKey;
   /** Milliseconds for which changes of it may have gone unseen. */
   readonly recordAge: number;
@@ -233,8 +233,28 @@ export class Verifier {
     const keyspaces = records.keyspaces();
     if (keyspaces === undefined) return undefined;
     const keyspace = this.#directoryOf(keyspaces).forToken(token);
-    if (keyspace === undefined || !PRINTABLE.test(token) || !accepts(keyspace, token)) return null;
-    return this.#open(keyspace, token, records, this.#now());
+    if (keyspace === undefined) return null;
+    const now = this.#now();
+    const kept = this.#kept(keyspace, token, records, now);
+    if (kept !== undefined) return kept;
+    if (!PRINTABLE.test(token) || !accepts(keyspace, token)) return null;
+    return this.#open(keyspace, token, records, now);
+  }
+
+  /** Whether a match from memory is what `matchAtHand` would give now for the same token. */
+  stillMatches(match: Match): boolean {
+    if (!this.#atHand?.known.begin() || !this.#atHand.known.holds(match)) return false;
+    // The overlap of a rotation may have ended.
+    return match.generation === match.key.generation;
+  }
+
+  /** The match that was kept with the secret of a token. */
+  #kept(keyspace: Keyspace, token: string, records: Records, now: number): Match | undefined {
+    if (!(records instanceof AtHand)) return undefined;
+    const lookup = this.#secrets.lookupOf(keyspace, token);
+    const kept = lookup && (records.known.kept(keyspace.id, lookup) as Kept | undefined);
+    if (!kept || secretAge(kept.record, kept.generation, now) === undefined) return undefined;
+    return kept;
   }
 
   #find(
@@ -265,6 +285,10 @@ export class Verifier {
       return { status: 'not-found' };
     }
     const { id } = keyspace;
+    // What opened a key before, and still would, was well formed.
+    const kept = note === undefined ? this.#kept(keyspace, token, records, now) : undefined;
+    if (kept !== undefined)
+      return isAccepted(keyspace, question.keyspaces) ? kept : { status: 'wrong-keyspace', keyspace };
     note?.('known_prefix', true, `its prefix is that of keyspace ${id}`);
     const wellFormed = accepts(keyspace, token);
     note?.(
@@ -290,10 +314,6 @@ export class Verifier {
   #open(keyspace: Keyspace, token: string, records: Records, now: number): Match | null | undefined {
     const secret = this.#secrets.find(records, keyspace, token);
     if (secret == null) return secret;
-    const kept = records instanceof AtHand ? (records.known.kept() as Kept | undefined) : undefined;
-    if (kept !== undefined) {
-      return secretAge(kept.record, kept.generation, now) === undefined ? null : kept;
-    }
     const key = records.key(secret.keyId);
     if (key == null) return key;
     const { generation } = secret;

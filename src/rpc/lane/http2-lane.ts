@@ -3,11 +3,17 @@
  * headers, is answered from here; each other one goes on to the server's request event, with whatever of it was read.
  */
 
-import type { Http2SecureServer, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type {
+  Http2SecureServer,
+  Http2Server,
+  Http2Session,
+  IncomingHttpHeaders,
+  ServerHttp2Stream,
+} from 'node:http2';
 import type { BodyStart } from '../exchange.ts';
 import { plainAddress } from '../node-http.ts';
 import { readMetadata } from './metadata.ts';
-import { type LaneCall, VERIFY_PATH, type VerifyLane } from './verify-lane.ts';
+import { type LaneCall, type LaneConnection, VERIFY_PATH, type VerifyLane } from './verify-lane.ts';
 
 type StreamListener = (
   stream: ServerHttp2Stream,
@@ -24,6 +30,8 @@ const TRAILERS = { 'grpc-status': '0' };
 
 /** Where a stream has its call: listeners of its own for each would be most of what the lane allocates. */
 const CALL = Symbol('call');
+const CONNECTION = Symbol('connection');
+type LaneSession = Http2Session & { [CONNECTION]?: LaneConnection };
 type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
 
 /** A call whose body has not come yet. */
@@ -34,6 +42,7 @@ class Waiting implements LaneCall {
   readonly rawHeaders: string[];
   readonly metadata;
   readonly startedAt = performance.now();
+  readonly connection: LaneConnection;
   chunk: Buffer | undefined;
   over = false;
 
@@ -49,6 +58,9 @@ class Waiting implements LaneCall {
     this.flags = flags;
     this.rawHeaders = rawHeaders;
     this.metadata = metadata;
+    const session = stream.session as LaneSession;
+    session[CONNECTION] ??= {};
+    this.connection = session[CONNECTION];
   }
 
   peerAddress(): string | undefined {

@@ -8,9 +8,9 @@
 import type { Caller } from '../../domain/caller.ts';
 import type { CallLog } from '../../telemetry/call-log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { authenticateAtHand, countCall } from '../../verification/authenticate.ts';
+import { countCall, judgedAtHand } from '../../verification/authenticate.ts';
 import type { UsageRecorder } from '../../verification/usage.ts';
-import type { Verifier, VerifyAnswer } from '../../verification/verifier.ts';
+import type { Match, Verifier, VerifyAnswer } from '../../verification/verifier.ts';
 import { type Scope, scopeOf, verdictOf } from '../handlers/verify.ts';
 import { bareCredential, givenRequestId, newRequestId } from '../request-headers.ts';
 import { AnswerBytes } from './answer-bytes.ts';
@@ -30,8 +30,16 @@ export interface LaneCall {
   readonly metadata: LaneMetadata;
   /** By `performance.now()`. */
   readonly startedAt: number;
+  /** Of its connection. */
+  readonly connection: LaneConnection;
   /** Address of the TCP peer. */
   peerAddress(): string | undefined;
+}
+
+/** What the lane remembers of a connection: clients show the same credential in each call. */
+export interface LaneConnection {
+  authorization?: string;
+  caller?: Match;
 }
 
 export interface LaneAnswer {
@@ -91,9 +99,17 @@ export class VerifyLane {
     if (authorization === undefined && apiKey === undefined) return access === 'open' ? null : undefined;
     // Two of them are to be compared, and refused or not.
     if (authorization !== undefined && apiKey !== undefined) return undefined;
+    const clientIp = () => call.peerAddress();
+    const { connection } = call;
+    const known = connection.caller;
+    if (known !== undefined && authorization === connection.authorization && verifier.stillMatches(known))
+      return judgedAtHand(known, now(), clientIp);
     const token = authorization === undefined ? apiKey : bareCredential(authorization);
     if (token === undefined || token.includes(',')) return undefined;
-    return authenticateAtHand(verifier, now(), token, () => call.peerAddress());
+    const match = verifier.matchAtHand(token);
+    if (match == null) return undefined;
+    if (authorization !== undefined) Object.assign(connection, { authorization, caller: match });
+    return judgedAtHand(match, now(), clientIp);
   }
 
   #record(call: LaneCall, requestId: string, caller: Caller | null, answered: VerifyAnswer): void {

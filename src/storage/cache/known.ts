@@ -14,21 +14,31 @@ interface Caches {
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
 }
 
+interface Named<Value> {
+  readonly name: string;
+  readonly copy: Copy<Value>;
+}
+
 /** What was made from records, and the very copies of them. */
 interface Kept {
   readonly what: object;
-  readonly key: { readonly name: string; readonly copy: Copy<Key> };
-  readonly owner: { readonly name: string; readonly copy: Copy<KnownOwner> } | undefined;
+  readonly secret: Named<Secret>;
+  readonly key: Named<Key>;
+  readonly owner: Named<KnownOwner> | undefined;
   readonly keyspaces: Copy<readonly Keyspace[]>;
   /** By `performance.now()`: when the first of the copies is too old. */
   readonly until: number;
 }
 
+/** Uses of kept records from one to the next that is noted as a use of each. */
+const TOUCH_EVERY = 20;
+
 export class MemoryRecords implements KnownRecords {
   readonly #caches: Caches;
   readonly #mayAnswer: () => boolean;
   #now = 0;
-  #lastSecret: Copy<Secret> | undefined;
+  #touched = 0;
+  readonly #kept = new WeakMap<object, Kept>();
 
   constructor(caches: Caches, mayAnswer: () => boolean) {
     this.#caches = caches;
@@ -45,9 +55,7 @@ export class MemoryRecords implements KnownRecords {
   }
 
   secret(keyspace: string, lookup: string): Secret | null | undefined {
-    const copy = this.#caches.secrets.lookForCopy(secretName(keyspace, lookup), this.#now);
-    this.#lastSecret = copy ?? undefined;
-    return copy == null ? copy : copy.value;
+    return this.#caches.secrets.look(secretName(keyspace, lookup), this.#now);
   }
 
   key(id: string): Key | null | undefined {
@@ -59,40 +67,69 @@ export class MemoryRecords implements KnownRecords {
     return known === undefined ? undefined : (known?.record ?? null);
   }
 
-  kept(): object | undefined {
-    const { keys, owners, keyspaces } = this.#caches;
-    const kept = this.#lastSecret?.kept as Kept | undefined;
-    if (kept === undefined || this.#now >= kept.until) return undefined;
-    if (keys.copyOf(kept.key.name) !== kept.key.copy || keyspaces.copyOf(ALL) !== kept.keyspaces)
-      return undefined;
-    if (kept.owner !== undefined) {
-      if (owners.copyOf(kept.owner.name) !== kept.owner.copy) return undefined;
+  kept(keyspace: string, lookup: string): object | undefined {
+    const { secrets } = this.#caches;
+    const name = secretName(keyspace, lookup);
+    const kept = secrets.peekCopy(name)?.kept as Kept | undefined;
+    if (kept === undefined || !this.#holds(kept)) return undefined;
+    // All of them in turn, now and then, are enough to be known as used, and cost a twentieth.
+    if (this.#touched++ % TOUCH_EVERY === 0) this.#touch(kept);
+    return kept.what;
+  }
+
+  holds(what: object): boolean {
+    const kept = this.#kept.get(what);
+    return kept !== undefined && this.#holds(kept);
+  }
+
+  #holds({ secret, key, owner, keyspaces: list, until }: Kept): boolean {
+    const { secrets, keys, owners, keyspaces } = this.#caches;
+    if (this.#now >= until) return false;
+    if (secrets.peekCopy(secret.name) !== secret.copy || keys.peekCopy(key.name) !== key.copy) return false;
+    if (keyspaces.peekCopy(ALL) !== list) return false;
+    if (owner !== undefined) {
+      if (owners.peekCopy(owner.name) !== owner.copy) return false;
       owners.hits++;
     }
+    secrets.hits++;
     keys.hits++;
-    return kept.what;
+    return true;
+  }
+
+  #touch({ secret, key, owner }: Kept): void {
+    const { secrets, keys, owners } = this.#caches;
+    secrets.copyOf(secret.name);
+    keys.copyOf(key.name);
+    if (owner !== undefined) owners.copyOf(owner.name);
   }
 
   keep({ keyspace, lookup, keyId }: Secret, ownerId: string | undefined, what: object): void {
     const { secrets, keys, owners, keyspaces } = this.#caches;
-    const [key, owner] = [`key:${keyId}`, ownerId && `owner:${ownerId}`];
-    const secretCopy = secrets.copyOf(secretName(keyspace, lookup));
-    const keyCopy = keys.copyOf(key);
-    const ownerCopy = owner === undefined ? undefined : owners.copyOf(owner);
-    const list = keyspaces.copyOf(ALL);
-    if (secretCopy === undefined || keyCopy === undefined || list === undefined) return;
-    if (owner !== undefined && ownerCopy === undefined) return;
-    secretCopy.kept = {
+    const secret = named(secrets, secretName(keyspace, lookup));
+    const key = named(keys, `key:${keyId}`);
+    const owner = ownerId === undefined ? undefined : named(owners, `owner:${ownerId}`);
+    const list = keyspaces.peekCopy(ALL);
+    if (secret === undefined || key === undefined || list === undefined) return;
+    if (ownerId !== undefined && owner === undefined) return;
+    const kept: Kept = {
       what,
-      key: { name: key, copy: keyCopy },
-      owner: owner !== undefined && ownerCopy !== undefined ? { name: owner, copy: ownerCopy } : undefined,
+      secret,
+      key,
+      owner,
       keyspaces: list,
       until: Math.min(
-        secrets.freshUntil(secretCopy),
-        keys.freshUntil(keyCopy),
-        ownerCopy === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(ownerCopy),
+        secrets.freshUntil(secret.copy),
+        keys.freshUntil(key.copy),
+        owner === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(owner.copy),
         keyspaces.freshUntil(list),
       ),
-    } satisfies Kept;
+    };
+    secret.copy.kept = kept;
+    this.#kept.set(what, kept);
   }
+}
+
+function named<Value extends object>(cache: RecordCache<Value>, name: string): Named<Value> | undefined {
+  const copy = cache.peekCopy(name);
+  return copy === undefined ? undefined : { name, copy };
 }

@@ -60,6 +60,11 @@ export class RecordCache<Value extends object> {
     this.ages = ages;
   }
 
+  /** As `copyOf`, and is no use of it. */
+  peekCopy(key: string): Copy<Value> | undefined {
+    return this.#copies.peek(key);
+  }
+
   /** The copy in memory, however old. Nobody else's copy is ever the same object. */
   copyOf(key: string): Copy<Value> | undefined {
     return this.#copies.get(key);
@@ -77,16 +82,10 @@ export class RecordCache<Value extends object> {
 
   /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
   look(key: string, now: number): Value | null | undefined {
-    const copy = this.lookForCopy(key, now);
-    return copy == null ? copy : copy.value;
-  }
-
-  /** As `look`, the copy itself. */
-  lookForCopy(key: string, now: number): Copy<Value> | null | undefined {
     const copy = this.#copies.get(key);
     if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
       this.hits++;
-      return copy;
+      return copy.value;
     }
     if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
       this.hits++;
