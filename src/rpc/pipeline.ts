@@ -222,12 +222,28 @@ async function unary(
   message: Uint8Array,
 ): Promise<Answer> {
   if (protocol.json) assertUtf8(message);
-  const answer = await wholeAnswer(await handler(universalRequest(exchange, protocol, message)));
-  if (!exchange.decoded) throw explainBody(handler.method.input, message, protocol.json);
+  const answer = await answered(exchange, handler, protocol, message);
+  if (!exchange.decoded || answer === undefined) throw explainBody(handler.method.input, message, protocol.json);
   // An error that the interceptor does not know of: the handler's answer does not fit the schema.
   if (exchange.outcome === undefined && isError(protocol, answer))
     throw new Error('the answer cannot be encoded');
   return answer;
+}
+
+/** Undefined where the message was not decoded, and the words for that could not be written. */
+async function answered(
+  exchange: Exchange,
+  handler: UniversalHandler,
+  protocol: Protocol,
+  message: Uint8Array,
+): Promise<Answer | undefined> {
+  try {
+    return await wholeAnswer(await handler(universalRequest(exchange, protocol, message)));
+  } catch (error) {
+    // Connect quotes the message, and where the quotation ends within a character it cannot encode that.
+    if (exchange.decoded || exchange.signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** The answer to a call that its handler is not to see, in the protocol that the client speaks. */
