@@ -8,15 +8,23 @@
 
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
-import { Failure, isUnavailable } from '../domain/failure.ts';
+import { Failure } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
-import { answersOutlive, type Keyspace } from '../domain/keyspace.ts';
+import { answersOutlive, type Keyspace, olderAnswersUntil } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
 import { recordName, secretName } from '../storage/cache/names.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
-import { isUnconfirmed, type Propagation, type Spread, type SpreadRecord, spreadNowhere } from './spread.ts';
+import {
+  isUnconfirmed,
+  type Propagation,
+  type Spread,
+  type SpreadRecord,
+  spreadNowhere,
+  unconfirmed,
+} from './spread.ts';
+import { Turns } from './turns.ts';
 
 export interface Changed<R> {
   readonly record: R;
@@ -37,6 +45,10 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
   /** Left out: `needed`. */
   readonly confirmation?: Confirmation;
+  /** It takes something away, so it waits for no other change but the one that is under way. */
+  readonly first?: boolean;
+  /** It only says in one record what another one has said for it. */
+  readonly isMark?: boolean;
 }
 
 /**
@@ -59,8 +71,6 @@ type Changeable = ChangeableRecord & {
 const PATIENCE_MS = 3000;
 /** Milliseconds between two tries, at most; random, so that processes do not meet again and again. */
 const MAX_PAUSE_MS = 20;
-/** Milliseconds that a change waits for its turn while the store does not answer those before it. */
-const TURN_MS = 1000;
 
 export class Changes {
   readonly #store: KeyStore;
@@ -68,10 +78,7 @@ export class Changes {
   readonly #spread: Spread;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
-  /** The longest time of any keyspace for which older answers outlive a change, when it was last looked at. */
-  #outlived = 0;
-  /** The last change of each record that this process has under way; the next one waits for it. */
-  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   /**
    * @param store what changes are written through: it forgets what it has in memory.
@@ -130,7 +137,8 @@ export class Changes {
    *
    * @param edit is called on each attempt with the key as it is then; what it throws ends the change.
    * @returns undefined where there is no such key.
-   * @throws Failure `conflict` where the revision moved on, or others kept winning.
+   * @throws Failure `conflict` where the revision moved on, or others kept winning; `exhausted` where too many changes of
+   *   it wait.
    */
   async changeKey(
     id: string,
@@ -157,9 +165,13 @@ export class Changes {
       async () => (await this.#record.listKeyspaces()).find((one) => one.id === id),
       (next) => this.#store.replaceKeyspace(next),
       (keyspace) => {
-        // Also where this process has never looked: the change may be the one that shortens it.
-        this.#outlived = Math.max(this.#outlived, answersOutlive(keyspace));
-        return edit(keyspace);
+        const edited = edit(keyspace);
+        if (edited === keyspace) return keyspace;
+        // In the record, since that alone is seen by every process that will change something.
+        return {
+          ...edited,
+          ...optional('olderAnswersUntil', olderAnswersUntil(keyspace, edited, this.#now())),
+        };
       },
       options,
     );
@@ -189,26 +201,6 @@ export class Changes {
     return changed;
   }
 
-  /**
-   * One change of a record at a time: else a flood of small changes by the holder of a key could keep its revocation
-   * from ever winning the compare-and-set.
-   */
-  async #inTurn<T>({ kind, id }: UnpublishedRecord, change: () => Promise<T>): Promise<T> {
-    const name = `${kind} ${id}`;
-    const asked = performance.now();
-    const turn = (this.#tails.get(name) ?? Promise.resolve()).then(change, (error: unknown) => {
-      // Else each would wait for a deadline of its own, one after the other, and the last ones past their callers'.
-      if (isUnavailable(error) && performance.now() - asked > TURN_MS) throw error;
-      return change();
-    });
-    this.#tails.set(name, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#tails.get(name) === turn) this.#tails.delete(name);
-    }
-  }
-
   async #change<R extends Changeable>(
     target: UnpublishedRecord,
     read: () => Promise<R | undefined>,
@@ -216,7 +208,8 @@ export class Changes {
     edit: Edit<R>,
     options: ChangeOptions<R>,
   ): Promise<Changed<R> | undefined> {
-    const written = await this.#inTurn(target, async () => {
+    const name = `${target.kind} ${target.id}`;
+    const written = await this.#turns.take(name, options.first ?? false, async () => {
       const end = performance.now() + PATIENCE_MS;
       while (performance.now() < end) {
         const before = await read();
@@ -242,10 +235,11 @@ export class Changes {
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    { confirmation = 'needed' }: ChangeOptions<R>,
+    { confirmation = 'needed', isMark }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
     if (confirmation === 'unneeded') {
-      const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
+      const spread = { ...spreadRecord(kind, record), ...optional('isMark', isMark) };
+      const told = await this.#spread.tell([spread]).then(
         () => true,
         (error: unknown) => {
           this.#onUnpublished(error);
@@ -279,20 +273,22 @@ export class Changes {
   }
 
   async #confirm(kind: UnpublishedRecord['kind'], record: Changeable): Promise<Propagation> {
-    const outlived = await this.#answersOutlive();
     const propagation = await this.#spread.confirm([spreadRecord(kind, record)]);
-    return { ...propagation, effectiveTime: propagation.effectiveTime + outlived };
+    return { ...propagation, effectiveTime: await this.#effectiveTime(propagation.effectiveTime) };
   }
 
-  /** Milliseconds for which clients, and replicas that are cut off, may go on with what they were given before. */
-  async #answersOutlive(): Promise<number> {
-    const before = this.#outlived;
-    // The change is made by now: a store that cannot answer this is no reason to say otherwise.
-    const keyspaces = await this.#store.listKeyspaces().catch(() => undefined);
-    if (keyspaces === undefined) return before;
-    this.#outlived = Math.max(0, ...keyspaces.map(answersOutlive));
-    // A change that shortens it leaves answers behind that were given for longer.
-    return Math.max(before, this.#outlived);
+  /**
+   * When the last answer is over that clients, and replicas that are cut off, keep from before a moment. Read from the store
+   * when all is confirmed: until then another process may have let answers live longer.
+   */
+  async #effectiveTime(confirmed: number): Promise<number> {
+    const keyspaces = await this.#record.listKeyspaces().catch((error: unknown) => {
+      throw unconfirmed(error);
+    });
+    return Math.max(
+      confirmed + Math.max(0, ...keyspaces.map(answersOutlive)),
+      ...keyspaces.map((one) => one.olderAnswersUntil ?? 0),
+    );
   }
 
   /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */

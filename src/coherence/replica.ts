@@ -18,6 +18,8 @@ const RETRY_MS = 50;
 const LOOK_MS = 3;
 /** Part of the time that has passed, after which is looked again: many changes may wait for one that is silent. */
 const LOOK_PART = 0.25;
+/** Milliseconds between two looks at who is there, for the metrics alone. */
+const COUNT_MS = 10_000;
 
 /** What holds copies of records. */
 export interface Memory {
@@ -44,6 +46,8 @@ export interface ReplicaParts {
   >;
   readonly memory: Memory;
   readonly clocks?: Clocks;
+  /** Told of each replica that was taken off because it had gone silent. */
+  readonly onRemoved?: (id: string) => void;
   /** Told of each confirmed change: milliseconds that its confirmation took. */
   readonly onConfirmed?: (ms: number) => void;
   /** Told of each entry of the log, and of each time that some may have been missed. */
@@ -69,7 +73,7 @@ export class Replica implements Lease, Spread {
   };
 
   /** Another one at each start: what a dead process noted is not this one's. */
-  readonly #id = randomText('base62', 16);
+  readonly id = randomText('base62', 16);
   readonly #parts: ReplicaParts;
   readonly #clocks: Clocks;
   readonly #term: LeaseTerm;
@@ -83,6 +87,11 @@ export class Replica implements Lease, Spread {
   #syncs = 0;
   /** Whether there ever was a lease. */
   #granted = false;
+  /** Whether it is counted that the lease is over. */
+  #lapseCounted = false;
+  /** How many replicas there were when they were looked at last. */
+  #seen = 0;
+  #counted = Number.NEGATIVE_INFINITY;
   #syncing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -115,9 +124,18 @@ export class Replica implements Lease, Spread {
     return this.held;
   }
 
+  /** Replicas that share the Redis, this one too, when it saw them last; 0 while it follows no log. */
+  get replicas(): number {
+    return this.held ? this.#seen : 0;
+  }
+
   /** Follows the log from now on. */
   start(): void {
-    this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    this.#timer = setInterval(() => {
+      this.#countLapse();
+      this.#countReplicas();
+      this.#sync();
+    }, SYNC_MS);
     this.#timer.unref();
     this.#parts.link.onHint(() => this.#sync());
     this.#sync();
@@ -135,7 +153,7 @@ export class Replica implements Lease, Spread {
   async stop(): Promise<void> {
     this.forgo();
     await this.#syncing;
-    if (this.#parts.link.ready) await this.#parts.link.leave(this.#id).catch(() => undefined);
+    if (this.#parts.link.ready) await this.#parts.link.leave(this.id).catch(() => undefined);
   }
 
   async confirm(records: readonly SpreadRecord[]): Promise<Propagation> {
@@ -170,7 +188,7 @@ export class Replica implements Lease, Spread {
   }
 
   async #announceOnce(records: readonly SpreadRecord[]): Promise<AnnounceReply> {
-    const changes = records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision }));
+    const changes = records.map(({ name, ...change }) => ({ ...change, record: name }));
     const reply = await this.#parts.link.announce(changes, this.#clocks.wall(), randomText('base62', 16));
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);
@@ -204,6 +222,7 @@ export class Replica implements Lease, Spread {
       }
     };
     mark(members);
+    this.#see(members);
     // Replicas of the epoch before may hold leases and stand in no list: they lose them within LEASE of its end.
     const { settleMs } = this.#parts.link;
     const known = epoch === this.#epoch && replied - this.#epochSince >= settleMs + LEASE_MS;
@@ -214,6 +233,7 @@ export class Replica implements Lease, Spread {
       const rest = LEASE_MS - passed;
       await setTimeout(known ? Math.min(rest, Math.max(LOOK_MS, LOOK_PART * passed)) : rest);
       const now = await this.#parts.link.members(epoch).catch(() => undefined);
+      this.#see(now);
       if (now !== undefined) mark(now);
     }
     this.#forget(missing);
@@ -223,10 +243,38 @@ export class Replica implements Lease, Spread {
   /** Takes off those that have noted nothing since: their leases are over, and the next change need not wait for them. */
   #forget(silent: ReadonlyMap<string, string>): void {
     for (const [id, noted] of silent) {
-      if (id === this.#id) continue;
-      this.counts.removed++;
-      void this.#parts.link.remove(id, noted).catch(() => undefined);
+      if (id === this.id) continue;
+      this.#parts.link.remove(id, noted).then(
+        (removed) => {
+          if (!removed) return;
+          this.counts.removed++;
+          this.#seen--;
+          this.#parts.onRemoved?.(id);
+        },
+        () => undefined,
+      );
     }
+  }
+
+  /** As soon as it is over, not when Redis is back; once for each. */
+  #countLapse(): void {
+    if (this.held || !this.#granted || this.#lapseCounted) return;
+    this.#lapseCounted = true;
+    this.counts.lapses.late++;
+  }
+
+  #countReplicas(): void {
+    const now = this.#clocks.monotonic();
+    if (!this.held || now - this.#counted < COUNT_MS) return;
+    this.#counted = now;
+    this.#parts.link.members(this.#epoch).then(
+      (members) => this.#see(members),
+      () => undefined,
+    );
+  }
+
+  #see(members: ReadonlyMap<string, string> | undefined): void {
+    if (members !== undefined) this.#seen = members.size;
   }
 
   /** One at a time; who asks meanwhile is served by one more. */
@@ -251,11 +299,11 @@ export class Replica implements Lease, Spread {
   async #syncOnce(): Promise<void> {
     const sent = this.#term.now();
     const [epoch, applied] = [this.#epoch, this.#applied];
-    const standing = { id: this.#id, epoch, applied, syncs: ++this.#syncs };
+    const standing = { id: this.id, epoch, applied, syncs: ++this.#syncs };
     const reply = await this.#parts.link.sync(standing, randomText('base62', 16));
     if (this.#stopped) return;
     const { lostFor } = this.#term;
-    if (lostFor > 0 && this.#granted) this.counts.lapses.late++;
+    this.#countLapse();
     this.#apply(reply);
     // What was applied is acknowledged by the next sync, for which changes wait.
     if (this.#applied !== applied || reply.last !== this.#applied) this.#again = true;
@@ -267,7 +315,9 @@ export class Replica implements Lease, Spread {
     const { isOurs } = this.#parts;
     if (this.#granted && lostFor > LEASE_MS && isOurs !== undefined && !(await isOurs())) return;
     this.#granted = true;
-    if (!this.#stopped) this.#term.grant(sent);
+    if (this.#stopped) return;
+    this.#term.grant(sent);
+    this.#lapseCounted = false;
   }
 
   /** A later sync takes the lease: this one's sending may be too long ago by then. */

@@ -20,6 +20,8 @@ export interface SpreadRecord {
   readonly name: RecordName;
   readonly keyspace: string;
   readonly revision: number;
+  /** It only says now what an owner's or a keyspace's record has said before it: caches are told, watchers need not be. */
+  readonly isMark?: boolean;
 }
 
 export interface Spread {
@@ -50,7 +52,7 @@ export function spreadNowhere(replicas: number, now: () => number): Spread {
 export function spreadHere(feed: ChangeFeed, now: () => number): Spread {
   const tell = (records: readonly SpreadRecord[]) => {
     const time = now();
-    feed.append(records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision, time })));
+    feed.append(records.map(({ name, ...change }) => ({ ...change, record: name, time })));
   };
   const nowhere = spreadNowhere(1, now);
   return {
@@ -95,7 +97,7 @@ export function unconfirmed(cause: unknown): Failure {
   return new Failure(
     'unavailable',
     'PROPAGATION_UNCONFIRMED',
-    'the change is recorded and will apply, but not every replica is known to have it yet; repeat the call to have it confirmed',
+    'the change is recorded and applies by itself as soon as the replicas can be told, but not every one is known to have it yet; a repeated call has it confirmed: look at the record first, and leave out expected_revision, expected_count and not_before',
     { retryAfterMs: 1000, cause },
   );
 }

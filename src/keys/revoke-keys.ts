@@ -53,7 +53,7 @@ export async function revokeKeys(
     throw new Failure(
       'precondition',
       'COUNT_MISMATCH',
-      `${tally.count} ${tally.count === 1 ? 'key matches' : 'keys match'}, not ${expectedCount}; nothing was revoked`,
+      `${tally.count} ${tally.count === 1 ? 'key matches' : 'keys match'}, not ${expectedCount}; this call revoked nothing`,
     );
   }
   if (tally !== undefined && dryRun) return { ...tally, propagation: undefined };
@@ -119,6 +119,7 @@ async function endGenerations(
       actor,
       changedFields,
       confirmation: unconfirmed === undefined ? 'tried' : 'unneeded',
+      first: true,
     } as const;
     if (owner === undefined) {
       const changed = await changes.changeKeyspace(keyspace, end, {

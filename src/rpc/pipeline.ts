@@ -223,7 +223,8 @@ async function unary(
 ): Promise<Answer> {
   if (protocol.json) assertUtf8(message);
   const answer = await answered(exchange, handler, protocol, message);
-  if (!exchange.decoded || answer === undefined) throw explainBody(handler.method.input, message, protocol.json);
+  if (!exchange.decoded || answer === undefined)
+    throw explainBody(handler.method.input, message, protocol.json);
   // An error that the interceptor does not know of: the handler's answer does not fit the schema.
   if (exchange.outcome === undefined && isError(protocol, answer))
     throw new Error('the answer cannot be encoded');

@@ -8,18 +8,18 @@
  *   not be given what was read before it, found or not.
  * - "Not there" is kept apart, for a short time: a flood of made-up keys pushes no good record out.
  * - A copy that is too old is read again, and given out still where the store cannot answer: nothing can be changed there.
+ *   For as long as the store is known to be away, it is given out at once.
  * - What is given out is frozen, so all callers may share one object.
  */
 
 import { LRUCache } from 'lru-cache';
 import { isUnavailable } from '../../domain/failure.ts';
+import type { StoreAbsence } from './absence.ts';
 import { deepFreeze } from './freeze.ts';
 import type { SharedRecord } from './shared.ts';
 
 /** Keys of which it is remembered that they are not there. */
 const MAX_ABSENT = 50_000;
-/** Milliseconds until a copy that is too old, and could not be read again, is tried once more. */
-const RETRY_MS = 1000;
 
 export interface Ages<Value> {
   /** Milliseconds from its reading that a copy lives. */
@@ -51,13 +51,15 @@ export class RecordCache<Value extends object> {
   readonly #copies: LRUCache<string, Copy<Value>>;
   readonly #absent = new LRUCache<string, number>({ max: MAX_ABSENT });
   readonly ages: Ages<Value>;
+  readonly #store: StoreAbsence;
   /** The load of each key that may still be shared and kept: dropping one takes it out of here. */
   readonly #loads = new Map<string, Promise<Value | undefined>>();
 
   /** @param maxSize of all records kept, in characters of JSON; the one unused for longest goes first. */
-  constructor(maxSize: number, ages: Ages<Value>) {
+  constructor(maxSize: number, ages: Ages<Value>, store: StoreAbsence) {
     this.#copies = new LRUCache({ maxSize, sizeCalculation: ({ value }) => JSON.stringify(value).length });
     this.ages = ages;
+    this.#store = store;
   }
 
   /** As `copyOf`, and is no use of it. */
@@ -83,7 +85,7 @@ export class RecordCache<Value extends object> {
   /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
   look(key: string, now: number): Value | null | undefined {
     const copy = this.#copies.get(key);
-    if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
+    if (copy !== undefined && (now - copy.readAt < this.ages.maxAge(copy.value) || this.#store.away)) {
       this.hits++;
       return copy.value;
     }
@@ -104,18 +106,20 @@ export class RecordCache<Value extends object> {
     const load = read().then(
       ({ value, age, shared }) => {
         if (shared) this.shared++;
-        else this.misses++;
+        else {
+          this.misses++;
+          this.#store.answered();
+        }
         if (this.#end(key, load)) this.#keep(key, value, age);
         return deepFreeze(value);
       },
       (error: unknown) => {
         this.misses++;
         const mayStay = this.#end(key, load);
-        const old = mayStay && isUnavailable(error) ? this.#copies.get(key) : undefined;
+        if (!isUnavailable(error)) throw error;
+        this.#store.failed();
+        const old = mayStay ? this.#copies.get(key) : undefined;
         if (old === undefined) throw error;
-        // Not each caller shall wait for a store that is away.
-        const readAt = performance.now() - this.ages.maxAge(old.value) + RETRY_MS;
-        this.#copies.set(key, { value: old.value, readAt });
         return old.value;
       },
     );

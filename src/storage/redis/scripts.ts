@@ -31,7 +31,7 @@ local epoch = replid .. ':' .. known[2]`;
 const RENEW = `${EPOCH}
 if epoch ~= ARGV[2] then return false end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], '#replid', replid, '#nonce', ARGV[1], '#seq', '0')
+redis.call('HSET', KEYS[1], '#seq', '0', '#replid', replid, '#nonce', ARGV[1])
 return replid .. ':' .. ARGV[1]`;
 
 /**
@@ -50,16 +50,16 @@ end
 return {epoch, seq, entries}`;
 
 /**
- * KEYS: members, log, hint channel. ARGV: nonce, prefix of the slots, time, then record, keyspace, revision of each entry.
+ * KEYS: members, log, hint channel. ARGV: nonce, prefix of the slots, time, then of each entry record, keyspace, revision and 1 for a mark.
  * Gives epoch, number of the last entry, members.
  */
 const ANNOUNCE = `${EPOCH}
 local seq
-for at = 4, #ARGV, 3 do
+for at = 4, #ARGV, 4 do
   redis.call('DEL', ARGV[2] .. epoch .. ':' .. ARGV[at])
   seq = redis.call('HINCRBY', KEYS[1], '#seq', 1)
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${LOG_LENGTH}, seq .. '-0',
-    'r', ARGV[at], 'k', ARGV[at + 1], 'v', ARGV[at + 2], 't', ARGV[3])
+    'r', ARGV[at], 'k', ARGV[at + 1], 'v', ARGV[at + 2], 't', ARGV[3], 'm', ARGV[at + 3])
 end
 -- A hint may be lost, so one that is not allowed is no reason to fail.
 redis.pcall('PUBLISH', KEYS[3], tostring(seq))
