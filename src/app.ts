@@ -17,6 +17,7 @@ import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
 import { ownerService } from './rpc/handlers/owner-service.ts';
+import { VerifyLane } from './rpc/lane/verify-lane.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
@@ -134,8 +135,17 @@ async function startOver(
     verifyLog,
     metrics,
   });
+  const lane = new VerifyLane({
+    verifier,
+    usage,
+    access: settings.verifyAccess,
+    callLog: pipeline.callLog,
+    metrics,
+    now,
+  });
   const servers = await startServers({
     pipeline,
+    lane,
     host: settings.host,
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,

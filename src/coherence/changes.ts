@@ -14,7 +14,7 @@ import { answersOutlive, type Keyspace, olderAnswersUntil } from '../domain/keys
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
-import { recordName, secretName } from '../storage/cache/memory.ts';
+import { recordName, secretName } from '../storage/cache/names.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
 import {
   isUnconfirmed,

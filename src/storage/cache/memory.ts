@@ -28,6 +28,8 @@ import type {
 } from '../key-store.ts';
 import { Lookups } from '../lookups.ts';
 import { StoreAbsence } from './absence.ts';
+import { MemoryRecords } from './known.ts';
+import { ALL, type KnownOwner, keyspaceOf, recordName, secretName } from './names.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -46,21 +48,13 @@ export interface CacheParts {
   readonly shared?: SharedRecords;
 }
 
-/** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
-interface KnownOwner {
-  readonly keyspace: string;
-  readonly record: OwnerRecord | undefined;
-}
-
-// All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
-const ALL = 'keyspaces';
-
 export class CachedKeyStore implements KeyStore {
   /** Each with its `hits`, `shared` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
+  readonly known: MemoryRecords;
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
@@ -106,6 +100,7 @@ export class CachedKeyStore implements KeyStore {
       },
       absence,
     );
+    this.known = new MemoryRecords(this, () => this.#lease.held && !this.#closed);
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -366,18 +361,4 @@ export class CachedKeyStore implements KeyStore {
   ping(): Promise<void> {
     return this.#inner.ping();
   }
-}
-
-/** A keyspace's id holds no slash, so no two secrets share a name. */
-export function secretName(keyspace: string, lookup: string): RecordName {
-  return `secret:${keyspace}/${lookup}`;
-}
-
-/** The name of the record that a change is about. */
-export function recordName({ kind, id }: UnpublishedRecord): RecordName {
-  return kind === 'keyspace' ? ALL : `${kind}:${id}`;
-}
-
-function keyspaceOf(name: string): string {
-  return name.slice(name.indexOf(':') + 1, name.indexOf('/'));
 }

@@ -79,6 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
         from: 'if (!this.#lease.held || this.#closed) {',
         to: 'if (this.#lease.epoch === "") {',
       },
+      { file: MEMORY, from: '() => this.#lease.held && !this.#closed', to: '() => !this.#closed' },
     ],
     scenarios: [CUT_OFF, STOPPED],
   },
