@@ -17,11 +17,13 @@ import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
 import { ownerService } from './rpc/handlers/owner-service.ts';
+import { VerifyLane } from './rpc/lane/verify-lane.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
 import type { CachedKeyStore } from './storage/cache/memory.ts';
 import type { KeyStore } from './storage/key-store.ts';
+import { withBoundedLookups } from './storage/lookups.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -39,6 +41,8 @@ const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 
 const READY_MS = 1000;
 /** How long calls that run may go on when the service stops. */
 const GRACE_MS = 10_000;
+/** How long it is tried then to record the uses that were counted. */
+const USAGE_GRACE_MS = 8000;
 
 export interface App {
   /** `host:port`, with the ports that were really taken. */
@@ -87,7 +91,8 @@ async function startOver(
   const secrets = new Secrets(settings.peppers);
   const uncounted = new Trouble({ tell: (err) => log.warn({ err }, 'usage is not recorded yet') });
   const usage = new UsageRecorder(store, (error) => uncounted.happened(error));
-  const verifier = new Verifier({ cached, record: store, secrets, usage, now });
+  const record = withBoundedLookups(store, (keyspace, lookup) => cached.knownSecret(keyspace, lookup));
+  const verifier = new Verifier({ cached, record, secrets, usage, now });
   const unmarked = new Trouble({ tell: (err) => log.warn({ err }, 'revoked keys are not marked yet') });
   const marking = new Marking({ store, changes, now, onError: (error) => unmarked.happened(error) });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
@@ -130,8 +135,17 @@ async function startOver(
     verifyLog,
     metrics,
   });
+  const lane = new VerifyLane({
+    verifier,
+    usage,
+    access: settings.verifyAccess,
+    callLog: pipeline.callLog,
+    metrics,
+    now,
+  });
   const servers = await startServers({
     pipeline,
+    lane,
     host: settings.host,
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
@@ -172,7 +186,8 @@ async function startOver(
       await marking.stop();
       verifyLog.flush();
       try {
-        await usage.close();
+        const lost = await usage.close(USAGE_GRACE_MS);
+        if (lost > 0) log.error({ uses: lost }, 'uses were not recorded: the store did not answer in time');
       } finally {
         await coherence.stop();
         await cached.close();

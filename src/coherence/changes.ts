@@ -8,13 +8,13 @@
 
 import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
-import { Failure, isUnavailable } from '../domain/failure.ts';
+import { Failure } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
 import { answersOutlive, type Keyspace, olderAnswersUntil } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
-import { recordName, secretName } from '../storage/cache/memory.ts';
+import { recordName, secretName } from '../storage/cache/names.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
 import {
   isUnconfirmed,
@@ -24,6 +24,7 @@ import {
   spreadNowhere,
   unconfirmed,
 } from './spread.ts';
+import { Turns } from './turns.ts';
 
 export interface Changed<R> {
   readonly record: R;
@@ -44,6 +45,10 @@ export interface ChangeOptions<R> {
   readonly changedFields: (before: R, after: R) => readonly string[];
   /** Left out: `needed`. */
   readonly confirmation?: Confirmation;
+  /** It takes something away, so it waits for no other change but the one that is under way. */
+  readonly first?: boolean;
+  /** It only says in one record what another one has said for it. */
+  readonly isMark?: boolean;
 }
 
 /**
@@ -66,8 +71,6 @@ type Changeable = ChangeableRecord & {
 const PATIENCE_MS = 3000;
 /** Milliseconds between two tries, at most; random, so that processes do not meet again and again. */
 const MAX_PAUSE_MS = 20;
-/** Milliseconds that a change waits for its turn while the store does not answer those before it. */
-const TURN_MS = 1000;
 
 export class Changes {
   readonly #store: KeyStore;
@@ -75,8 +78,7 @@ export class Changes {
   readonly #spread: Spread;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
-  /** The last change of each record that this process has under way; the next one waits for it. */
-  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   /**
    * @param store what changes are written through: it forgets what it has in memory.
@@ -135,7 +137,8 @@ export class Changes {
    *
    * @param edit is called on each attempt with the key as it is then; what it throws ends the change.
    * @returns undefined where there is no such key.
-   * @throws Failure `conflict` where the revision moved on, or others kept winning.
+   * @throws Failure `conflict` where the revision moved on, or others kept winning; `exhausted` where too many changes of
+   *   it wait.
    */
   async changeKey(
     id: string,
@@ -198,26 +201,6 @@ export class Changes {
     return changed;
   }
 
-  /**
-   * One change of a record at a time: else a flood of small changes by the holder of a key could keep its revocation
-   * from ever winning the compare-and-set.
-   */
-  async #inTurn<T>({ kind, id }: UnpublishedRecord, change: () => Promise<T>): Promise<T> {
-    const name = `${kind} ${id}`;
-    const asked = performance.now();
-    const turn = (this.#tails.get(name) ?? Promise.resolve()).then(change, (error: unknown) => {
-      // Else each would wait for a deadline of its own, one after the other, and the last ones past their callers'.
-      if (isUnavailable(error) && performance.now() - asked > TURN_MS) throw error;
-      return change();
-    });
-    this.#tails.set(name, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#tails.get(name) === turn) this.#tails.delete(name);
-    }
-  }
-
   async #change<R extends Changeable>(
     target: UnpublishedRecord,
     read: () => Promise<R | undefined>,
@@ -225,7 +208,8 @@ export class Changes {
     edit: Edit<R>,
     options: ChangeOptions<R>,
   ): Promise<Changed<R> | undefined> {
-    const written = await this.#inTurn(target, async () => {
+    const name = `${target.kind} ${target.id}`;
+    const written = await this.#turns.take(name, options.first ?? false, async () => {
       const end = performance.now() + PATIENCE_MS;
       while (performance.now() < end) {
         const before = await read();
@@ -251,10 +235,11 @@ export class Changes {
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    { confirmation = 'needed' }: ChangeOptions<R>,
+    { confirmation = 'needed', isMark }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
     if (confirmation === 'unneeded') {
-      const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
+      const spread = { ...spreadRecord(kind, record), ...optional('isMark', isMark) };
+      const told = await this.#spread.tell([spread]).then(
         () => true,
         (error: unknown) => {
           this.#onUnpublished(error);

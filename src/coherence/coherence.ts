@@ -11,6 +11,7 @@ import { StoreUnusable } from '../storage/unusable.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Trouble } from '../telemetry/trouble.ts';
 import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
+import { EpochNaming } from './epoch.ts';
 import { ChangeFeed } from './feed.ts';
 import { Replica } from './replica.ts';
 import { type Spread, spreadAmongBlind, spreadHere } from './spread.ts';
@@ -81,10 +82,13 @@ async function withRedis(
   const { macKey } = await store.readRegistry();
   const link = new RedisLink(url, undefined, onError, () => trouble.ended());
   const slots = new RedisSlots(link, macKey, Date.now);
+  const naming = new EpochNaming(store, link);
   const replica: Replica = new Replica({
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
     isOurs: async () => watch?.isOurs(true) ?? false,
+    isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),
+    onError,
     onConfirmed,
     onRemoved: (id) => log.warn({ replica: id }, 'another replica has gone silent and was taken off'),
     onEntries: (entries) => feed.append(entries),

@@ -178,5 +178,7 @@ export async function markRevoked(changes: Changes, id: string, revocation: Revo
     actor: revocation.actor,
     changedFields: () => ['revoke_time', ...(revocation.reason === '' ? [] : ['revoke_reason'])],
     confirmation: 'unneeded',
+    first: true,
+    isMark: true,
   });
 }

@@ -53,6 +53,13 @@ export interface ReplicaParts {
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
+  /**
+   * Whether the store names an epoch that this replica has known for so many milliseconds. Asked until it does, and again
+   * for another epoch. @throws where it cannot be told.
+   */
+  readonly isNamed?: (epoch: string, knownFor: number) => Promise<boolean>;
+  /** Told of syncs that failed while there is a connection. */
+  readonly onError?: (error: unknown) => void;
   /** Whether this replica's Redis is still that of the others. Asked where no lease says so. @throws where it cannot be told. */
   readonly isOurs?: () => Promise<boolean>;
 }
@@ -71,6 +78,8 @@ export class Replica implements Lease, Spread {
   readonly #clocks: Clocks;
   readonly #term: LeaseTerm;
   #epoch = '';
+  /** The last epoch that the store named. */
+  #named = '';
   /** When this replica learnt of the epoch. */
   #epochSince = Number.NaN;
   /** Number of the last entry of the log that memory knows of. */
@@ -179,7 +188,7 @@ export class Replica implements Lease, Spread {
   }
 
   async #announceOnce(records: readonly SpreadRecord[]): Promise<AnnounceReply> {
-    const changes = records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision }));
+    const changes = records.map(({ name, ...change }) => ({ ...change, record: name }));
     const reply = await this.#parts.link.announce(changes, this.#clocks.wall(), randomText('base62', 16));
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);
@@ -277,8 +286,10 @@ export class Replica implements Lease, Spread {
     if (this.#stopped || !this.#parts.link.ready) return;
     this.#again = false;
     this.#syncing = this.#syncOnce()
-      // Redis's absence is noticed by the lease running out, and told by the link.
-      .catch(() => undefined)
+      // Redis's absence is noticed by the lease running out, and told by the link; a Redis that refuses is told here.
+      .catch((error: unknown) => {
+        if (this.#parts.link.ready) this.#parts.onError?.(error);
+      })
       .finally(() => {
         this.#syncing = undefined;
         if (this.#again) this.#sync();
@@ -299,6 +310,7 @@ export class Replica implements Lease, Spread {
     // Nor may changes go unheard that another master still takes.
     const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;
     if (this.#applied !== reply.last || !settled) return;
+    if (this.#epoch !== this.#named) return this.#askForName();
     // Who was away for so long may have been given up.
     const { isOurs } = this.#parts;
     if (this.#granted && lostFor > LEASE_MS && isOurs !== undefined && !(await isOurs())) return;
@@ -308,6 +320,16 @@ export class Replica implements Lease, Spread {
     this.#lapseCounted = false;
   }
 
+  /** A later sync takes the lease: this one's sending may be too long ago by then. */
+  async #askForName(): Promise<void> {
+    const { isNamed } = this.#parts;
+    const epoch = this.#epoch;
+    const knownFor = this.#clocks.monotonic() - this.#epochSince;
+    if (isNamed !== undefined && !(await isNamed(epoch, knownFor))) return;
+    this.#named = epoch;
+    this.#again = true;
+  }
+
   #apply({ epoch, last, entries }: SyncReply): void {
     const { memory, onEntries, onMissed } = this.#parts;
     if (epoch !== this.#epoch) {
@@ -315,6 +337,9 @@ export class Replica implements Lease, Spread {
       this.#epoch = epoch;
       this.#epochSince = this.#clocks.monotonic();
       this.#applied = last;
+      // What is in Redis now may be of a time that is over: nothing is read there before the epoch is named.
+      this.#term.end();
+      this.#granted = false;
       memory.clear();
       onMissed?.();
       return;

@@ -114,6 +114,8 @@ export interface Registry {
   readonly pepperChecks?: Readonly<Record<string, string>>;
   /** Random: names what its replicas share in Redis. Absent: they share none. */
   readonly domain?: string;
+  /** The life of that Redis's data in which they answer from memory (see coherence/epoch.ts). */
+  readonly epoch?: string;
   /** Random: of a process that asks whether any replica of that domain is alive (see coherence/domain.ts). */
   readonly domainClaim?: string;
   /** Random: which of the processes that start at once makes the first root key. */
@@ -121,7 +123,7 @@ export interface Registry {
 }
 
 /** What a registry says in whichever place it is stored. Its domain is about the place: two stores must not share one. */
-export function movedRegistry({ domain: _, domainClaim: __, ...registry }: Registry): Registry {
+export function movedRegistry({ domain: _, domainClaim: __, epoch: ___, ...registry }: Registry): Registry {
   return registry;
 }
 

@@ -146,6 +146,7 @@ export async function updateOwner(
       action: 'owner.update',
       actor,
       changedFields,
+      first: changes.disabled === true || changes.notBefore !== undefined,
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
     },
   );

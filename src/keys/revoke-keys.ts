@@ -119,6 +119,7 @@ async function endGenerations(
       actor,
       changedFields,
       confirmation: unconfirmed === undefined ? 'tried' : 'unneeded',
+      first: true,
     } as const;
     if (owner === undefined) {
       const changed = await changes.changeKeyspace(keyspace, end, {

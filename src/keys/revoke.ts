@@ -138,6 +138,7 @@ export async function revokeOutright(
       actor,
       changedFields: () => ['revoke_time', ...(reason === '' ? [] : ['revoke_reason'])],
       confirmation,
+      first: true,
     },
   );
   if (revoked === undefined) throw gone(id);

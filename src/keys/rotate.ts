@@ -272,6 +272,8 @@ async function undo(parts: Parts, origin: CallOrigin, before: Key, rotated: Key)
       actor: actorOf(origin),
       changedFields: () => ['secret', 'previous_secret'],
       confirmation: 'tried',
+      // It takes back a secret that nobody was told. Refused, it would leave the key without one that anybody has.
+      first: true,
     },
   );
 }

@@ -68,6 +68,7 @@ export async function updateKey(
       action: 'key.update',
       actor: actorOf(origin),
       changedFields: changedFields,
+      first: changes.disabled === true,
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
     },
   );

@@ -1,9 +1,12 @@
 /** Counts VALID answers in memory and records them in batches, so that no Verify waits for a write. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { randomText } from '../domain/token.ts';
 import type { KeyStore, UsageBatch, UsageIncrement } from '../storage/key-store.ts';
 
 const FLUSH_MS = 500;
+/** Milliseconds for which the rest is tried to be recorded at the end. */
+const GRACE_MS = 1000;
 /** Keys with counts that are not recorded yet; past this a store that stays away would fill the memory. */
 const MAX_KEYS = 1_000_000;
 
@@ -14,13 +17,14 @@ interface Batch {
 }
 
 export class UsageRecorder {
-  #counts = new Map<string, UsageIncrement>();
+  #counts = new Map<string, { -readonly [Field in keyof UsageIncrement]: UsageIncrement[Field] }>();
   #batch: Batch | undefined;
   #batches = 0;
   #flushing: Promise<void> = Promise.resolve();
   #idle = true;
   readonly #writer = randomText('base62', 12);
   readonly #store: KeyStore;
+  readonly #onError: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   /** Answers that were not counted because the store was away too long. */
   dropped = 0;
@@ -28,6 +32,7 @@ export class UsageRecorder {
   /** @param onError told when a batch could not be recorded; it is repeated until it is. */
   constructor(store: KeyStore, onError: (error: unknown) => void) {
     this.#store = store;
+    this.#onError = onError;
     this.#timer = setInterval(() => {
       // A store that is slow to fail must not leave a queue of tries behind.
       if (this.#idle) this.flush().catch(onError);
@@ -37,7 +42,14 @@ export class UsageRecorder {
 
   /** Counts one VALID answer at `now` (milliseconds since 1970). */
   count(keyId: string, now: number): void {
-    this.#add({ keyId, count: 1, lastUsedTime: now });
+    const known = this.#counts.get(keyId);
+    if (known === undefined) {
+      if (this.#counts.size >= MAX_KEYS) this.dropped++;
+      else this.#counts.set(keyId, { keyId, count: 1, lastUsedTime: now });
+      return;
+    }
+    known.count++;
+    if (now > known.lastUsedTime) known.lastUsedTime = now;
   }
 
   /** Records what was counted so far. On failure nothing is lost. */
@@ -52,10 +64,34 @@ export class UsageRecorder {
     }
   }
 
-  /** Records the rest and stops. */
-  async close(): Promise<void> {
+  /**
+   * Records the rest and stops. What fails is repeated, which counts nothing twice.
+   *
+   * @param graceMs milliseconds after which it is given up.
+   * @returns how many uses are not known to be recorded.
+   */
+  async close(graceMs = GRACE_MS): Promise<number> {
     clearInterval(this.#timer);
-    await this.flush();
+    const over = Promise.withResolvers<true>();
+    const timer = setTimeout(over.resolve, graceMs, true);
+    const tried = () =>
+      this.flush().then(
+        () => true,
+        (error: unknown) => {
+          this.#onError(error);
+          return false;
+        },
+      );
+    while (!(await Promise.race([tried(), over.promise]))) {
+      if (await Promise.race([pause(FLUSH_MS, false), over.promise])) break;
+    }
+    clearTimeout(timer);
+    return this.#unrecorded();
+  }
+
+  #unrecorded(): number {
+    const rest = [...(this.#batch?.increments ?? []), ...this.#counts.values()];
+    return rest.reduce((sum, { count }) => sum + count, 0);
   }
 
   async #record(): Promise<void> {
@@ -75,18 +111,5 @@ export class UsageRecorder {
     const counts = [...this.#counts.values()];
     this.#counts = new Map();
     return counts;
-  }
-
-  #add({ keyId, count, lastUsedTime }: UsageIncrement): void {
-    const before = this.#counts.get(keyId);
-    if (before === undefined && this.#counts.size >= MAX_KEYS) {
-      this.dropped += count;
-      return;
-    }
-    this.#counts.set(keyId, {
-      keyId,
-      count: (before?.count ?? 0) + count,
-      lastUsedTime: Math.max(before?.lastUsedTime ?? 0, lastUsedTime),
-    });
   }
 }

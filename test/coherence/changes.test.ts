@@ -1,19 +1,23 @@
-/** Changes of one record that one process makes at once: none loses to another, and each is in the audit trail. */
+/** Changes of one record that one process makes at once: none loses to another, each is in the audit trail, few wait. */
 
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
 import type { Keyspace } from '../../src/domain/keyspace.ts';
 import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace, updateKeyspace } from '../../src/keys/keyspaces.ts';
+import { updateOwner } from '../../src/keys/owners.ts';
 import type { Parts } from '../../src/keys/parts.ts';
 import { revokeKey } from '../../src/keys/revoke.ts';
+import { revokeKeys } from '../../src/keys/revoke-keys.ts';
 import { updateKey } from '../../src/keys/update.ts';
 import { T0 } from '../conformance/samples.ts';
 import { overlaidStore } from '../support/overlaid-store.ts';
 import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
 
-const RENAMES = 60;
+/** No more than may wait for one record. */
+const RENAMES = 30;
 
 /** One key, and short ways to change it. */
 async function withKey(parts: Parts) {
@@ -39,10 +43,10 @@ function upTo(last: number, first = 1): number[] {
 }
 
 describe('changes of one record at once', () => {
-  test('a revoke and 60 renames of one key all succeed, one revision and one event each', async () => {
+  test('30 renames of one key all succeed, and a revoke after them, one revision and one event each', async () => {
     const { rename, revoke, stored, events } = await withKey(await makeParts());
-    const renames = upTo(RENAMES).map((index) => rename(`n${index}`));
-    const [revoked, ...renamed] = await Promise.all([revoke(), ...renames]);
+    const renamed = await Promise.all(upTo(RENAMES).map((index) => rename(`n${index}`)));
+    const revoked = await revoke();
 
     expect(renamed.map(({ revision }) => revision).sort((one, other) => one - other)).toEqual(
       upTo(RENAMES + 1, 2),
@@ -131,6 +135,111 @@ describe('changes of one record at once', () => {
     expect((await other.rename('other')).name).toBe('other');
     gate.resolve();
     expect((await waiting).name).toBe('slow');
+  });
+});
+
+describe('a flood of changes of one record', () => {
+  const OWNER = { kind: 'user', id: 'u1' };
+  const EVERY_KEY = { reason: '', dryRun: false, expectedCount: undefined };
+  const SMALL = { action: 'key.update', actor: { id: 'key_holder' }, changedFields: () => [] } as const;
+  /** As many as may wait, and the one that is under way. */
+  const FLOOD = 33;
+
+  test('fills a short queue; more are refused until it is shorter', async () => {
+    const gate = Promise.withResolvers<void>();
+    const held = new Set<string>();
+    const parts = await makeParts((store) =>
+      overlaidStore(store, {
+        async replaceKey(next) {
+          if (held.has(next.id)) await gate.promise;
+          return store.replaceKey(next);
+        },
+      }),
+    );
+    const { id, rename } = await withKey(parts);
+    held.add(id);
+    const waiting = upTo(FLOOD).map((index) => rename(`n${index}`));
+    await expect(rename('more')).rejects.toMatchObject({
+      kind: 'exhausted',
+      reason: 'CHANGES_BUSY',
+      retryAfterMs: expect.any(Number),
+    });
+    gate.resolve();
+    await Promise.all(waiting);
+    expect((await rename('later')).revision).toBe(FLOOD + 2);
+  });
+
+  /** A key, an owner and a keyspace, over a store whose writes take a while. */
+  async function flooded() {
+    const slowly = async <T>(write: () => Promise<T>) => {
+      await setTimeout(5);
+      return write();
+    };
+    const parts = await makeParts((store) =>
+      overlaidStore(store, {
+        replaceKey: (next) => slowly(() => store.replaceKey(next)),
+        replaceOwner: (next) => slowly(() => store.replaceOwner(next)),
+        replaceKeyspace: (next) => slowly(() => store.replaceKeyspace(next)),
+      }),
+    );
+    const root = await callBy(parts, ROOT_KEY);
+    await createKeyspace(parts, root, draft());
+    await updateOwner(parts, root, { keyspace: 'shop', owner: OWNER }, { disabled: false }, undefined);
+    const key = await withKey(parts);
+    const small = {
+      key: (text: string) => key.rename(text),
+      owner: (text: string) =>
+        parts.changes.changeOwner('shop', OWNER, (one) => ({ ...one, permissionBound: [text] }), SMALL),
+      keyspace: (text: string) =>
+        parts.changes.changeKeyspace('shop', (one) => ({ ...one, displayName: text }), SMALL),
+    };
+    return { parts, root, key, small };
+  }
+  type Flooded = Awaited<ReturnType<typeof flooded>>;
+
+  test.each<[string, keyof Flooded['small'], (rig: Flooded) => Promise<unknown>]>([
+    ['RevokeKey', 'key', ({ key }) => key.revoke()],
+    [
+      'disabling a key',
+      'key',
+      ({ parts, root, key }) => updateKey(parts, root, key.id, { disabled: true }, undefined),
+    ],
+    [
+      'disabling an owner',
+      'owner',
+      ({ parts, root }) =>
+        updateOwner(parts, root, { keyspace: 'shop', owner: OWNER }, { disabled: true }, undefined),
+    ],
+    [
+      'not_before of an owner',
+      'owner',
+      ({ parts, root }) =>
+        updateOwner(parts, root, { keyspace: 'shop', owner: OWNER }, { notBefore: T0 }, undefined),
+    ],
+    [
+      'RevokeKeys of an owner',
+      'owner',
+      ({ parts, root }) => revokeKeys(parts, root, { ...EVERY_KEY, keyspace: 'shop', owner: OWNER }),
+    ],
+    [
+      'RevokeKeys of a keyspace',
+      'keyspace',
+      ({ parts, root }) => revokeKeys(parts, root, { ...EVERY_KEY, keyspace: 'shop', owner: undefined }),
+    ],
+  ])('%s goes before those that wait, and past their bound', async (_name, target, takeAway) => {
+    const rig = await flooded();
+    let made = 0;
+    const waiting = Promise.allSettled(
+      upTo(FLOOD + 5).map(async (index) => {
+        await rig.small[target](`n${index}`);
+        made++;
+      }),
+    );
+    await takeAway(rig);
+    // What follows its write goes on beside the next few.
+    expect(made).toBeLessThan(FLOOD / 3);
+    const refused = (await waiting).filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThanOrEqual(5);
   });
 });
 

@@ -80,6 +80,57 @@ describe('a follower', () => {
   });
 });
 
+describe('followers that are many', () => {
+  test('are woken together, not for each change: the next time 25 ms later, with all that came meanwhile', async () => {
+    const feed = feedAt();
+    const long = 60_000;
+    const start = feed.position;
+    const first = feed.moved(start, long, NEVER);
+    feed.append(changes(1));
+    await first;
+    const [woken, one] = [performance.now(), feed.position];
+    const both = [feed.moved(one, long, NEVER), feed.moved(start, long, NEVER)];
+    for (let made = 0; made < 5; made++) feed.append(changes(1, 2 + made));
+    await Promise.all(both);
+    expect(performance.now() - woken).toBeGreaterThan(15);
+    expect(feed.after(one, 9)).toEqual(changes(5, 2));
+  });
+
+  test.each([
+    ['have little to tell', 200, 1, 17],
+    ['have much to tell', 20, 1000, 1],
+  ])('and %s leave the event loop to others in between', async (_name, count, changed, atOnce) => {
+    const feed = feedAt();
+    let woken = 0;
+    const all = Array.from({ length: count }, () =>
+      feed.moved(feed.position, 60_000, NEVER).then(() => woken++),
+    );
+    feed.append(changes(changed));
+    /** How many were woken in each turn. */
+    const turns: number[] = [];
+    for (let before = 0; woken < count; before = woken) {
+      await new Promise(setImmediate);
+      turns.push(woken - before);
+    }
+    await Promise.all(all);
+    expect(Math.max(...turns)).toBeLessThanOrEqual(atOnce);
+  });
+
+  test('are left alone where they are at the end, and woken for what came while others were', async () => {
+    const feed = feedAt();
+    const begun = feed.position;
+    feed.append(changes(1));
+    let idle = true;
+    const atTheEnd = feed.moved(feed.position, 60_000, NEVER).then(() => {
+      idle = false;
+    });
+    await feed.moved(begun, 60_000, NEVER);
+    expect(idle).toBe(true);
+    feed.append(changes(1, 2));
+    await atTheEnd;
+  });
+});
+
 describe.skipIf(REDIS === '')('over a Redis', () => {
   test('every replica has the changes of all in one order, and each tells when the log is gone', async () => {
     const redis = await startRedis();
@@ -90,7 +141,7 @@ describe.skipIf(REDIS === '')('over a Redis', () => {
     await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         (index % 2 === 0 ? one : other).replica.tell([
-          { name: `key:${index}`, keyspace: 'acx', revision: 2 },
+          { name: `key:${index}`, keyspace: 'acx', revision: 2, ...(index === 7 ? { isMark: true } : {}) },
         ]),
       ),
     );
@@ -100,6 +151,7 @@ describe.skipIf(REDIS === '')('over a Redis', () => {
     expect(told?.map(({ record }) => record).sort()).toEqual(
       Array.from({ length: 20 }, (_, index) => `key:${index}`).sort(),
     );
+    expect(told?.filter(({ isMark }) => isMark)).toMatchObject([{ record: 'key:7' }]);
     expect(other.feed.after(start, 99)).toEqual(told);
 
     await redis.restartEmpty();

@@ -57,6 +57,39 @@ describe('the usage recorder', () => {
     expect(await countOf('key_a')).toEqual({ count: 1000, lastUsedTime: 999 });
   });
 
+  test('repeats what could not be recorded when it stops, under one name, so that nothing is counted twice', async () => {
+    const store = await openSqliteStore(':memory:');
+    const tries: UsageBatch[] = [];
+    const usage = new UsageRecorder(
+      overlaidStore(store, {
+        async addUsage(batch, increments) {
+          tries.push(batch);
+          if (tries.length < 3) throw storeUnavailable(new Error('away'));
+          await store.addUsage(batch, increments);
+        },
+      }),
+      () => undefined,
+    );
+    for (const time of [1, 2, 3]) usage.count('key_a', time);
+    expect(await usage.close(60_000)).toBe(0);
+    expect(tries).toEqual([tries[0], tries[0], tries[0]]);
+    expect((await store.readUsage(['key_a'])).get('key_a')).toEqual({ count: 3, lastUsedTime: 3 });
+  });
+
+  test.each([
+    ['away', () => Promise.reject(storeUnavailable(new Error('away')))],
+    ['silent', () => new Promise<never>(() => {})],
+  ])('says how many uses are lost where the store is %s until its time is over', async (_name, addUsage) => {
+    const store = await openSqliteStore(':memory:');
+    const usage = new UsageRecorder(overlaidStore(store, { addUsage }), () => undefined);
+    for (const time of [1, 2, 3]) usage.count('key_a', time);
+    // They are in a batch that is under way, and these are behind it.
+    void usage.flush().catch(() => undefined);
+    await Promise.resolve();
+    for (const time of [4, 5]) usage.count('key_b', time);
+    expect(await usage.close(20)).toBe(5);
+  });
+
   test('does not pile up on a store that is slow to answer', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {

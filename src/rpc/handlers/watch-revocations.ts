@@ -10,7 +10,7 @@
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { Change, ChangeFeed, FeedPosition } from '../../coherence/feed.ts';
+import { type Change, type ChangeFeed, type FeedPosition, PAGE } from '../../coherence/feed.ts';
 import { type Caller, isManager, outOfReach } from '../../domain/caller.ts';
 import { denied, Failure, invalid } from '../../domain/failure.ts';
 import { beyondManagement, manages, managesSomewhere, RESERVED_KEYSPACE } from '../../domain/permissions.ts';
@@ -39,8 +39,6 @@ type Event = Exclude<MessageInitShape<typeof WatchRevocationsResponseSchema>['ev
 
 /** Milliseconds between two heartbeats. Clients trust nothing after five seconds without one. */
 const BEAT_MS = 1000;
-/** Changes that are looked at before the caller is judged again. */
-const PAGE = 1000;
 
 /**
  * Tells until the client goes away.
@@ -142,7 +140,9 @@ function notNarrowed(before: Caller, now: Caller): Caller {
 }
 
 /** What the change of a record means for answers; undefined where it cannot have made a valid one invalid. */
-function revocationOf({ record, keyspace, revision, time }: Change) {
+function revocationOf({ record, keyspace, revision, time, isMark }: Change) {
+  // Whoever was told of the owner or the keyspace keeps no answer of the key.
+  if (isMark) return undefined;
   const [kind] = record.split(':', 1);
   // A secret is announced when its key is made. What is at its first revision was not there before, but for an owner: of
   // one that has no record there may be keys.

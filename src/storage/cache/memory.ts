@@ -10,8 +10,6 @@
  * but read when asked for, so that only loads fill it and one rule covers them all (see records.ts).
  */
 
-import { BulkheadRejectedError, bulkhead } from 'cockatiel';
-import { Failure } from '../../domain/failure.ts';
 import type { Key, Secret } from '../../domain/key.ts';
 import { type CachePolicy, cachePolicy, type Keyspace, type Registry } from '../../domain/keyspace.ts';
 import type { OwnerRecord } from '../../domain/owner.ts';
@@ -28,7 +26,10 @@ import type {
   UsageBatch,
   UsageIncrement,
 } from '../key-store.ts';
+import { Lookups } from '../lookups.ts';
 import { StoreAbsence } from './absence.ts';
+import { MemoryRecords } from './known.ts';
+import { ALL, type KnownOwner, keyspaceOf, recordName, secretName } from './names.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -47,24 +48,13 @@ export interface CacheParts {
   readonly shared?: SharedRecords;
 }
 
-/** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
-interface KnownOwner {
-  readonly keyspace: string;
-  readonly record: OwnerRecord | undefined;
-}
-
-// All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
-const ALL = 'keyspaces';
-
-/** Lookups of secrets that run at one time, and that wait: made-up keys must not keep other reads from the store. */
-const LOOKUPS = { running: 64, waiting: 4096 } as const;
-
 export class CachedKeyStore implements KeyStore {
   /** Each with its `hits`, `shared` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
+  readonly known: MemoryRecords;
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
@@ -75,7 +65,7 @@ export class CachedKeyStore implements KeyStore {
   /** Of each keyspace, and the list that they were taken from. */
   #policies: ReadonlyMap<string, CachePolicy> = new Map();
   #policiesOf: readonly Keyspace[] | undefined;
-  readonly #lookups = bulkhead(LOOKUPS.running, LOOKUPS.waiting);
+  readonly #lookups = new Lookups();
 
   constructor(inner: KeyStore, { sizes, lease, shared }: CacheParts) {
     this.#inner = inner;
@@ -102,19 +92,29 @@ export class CachedKeyStore implements KeyStore {
     this.keyspaces = new RecordCache<readonly Keyspace[]>(
       Number.MAX_SAFE_INTEGER,
       {
-        maxAge: (all) =>
-          Math.min(...all.map((one) => cachePolicy(one).cacheTtl), cachePolicy(undefined).cacheTtl),
+        // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
+        maxAge: () => cachePolicy(undefined).cacheTtl,
         absentAge: () => 0,
         // Each record of a keyspace has the keyspace's own bound to keep.
         partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
       },
       absence,
     );
+    this.known = new MemoryRecords(this, () => this.#lease.held && !this.#closed);
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
     const name = secretName(keyspace, lookup);
-    return this.#read(this.secrets, name, () => this.#lookUp(() => this.#inner.findSecret(keyspace, lookup)));
+    // However old, and without a lease: a secret is never changed, and need not wait behind those that others make up.
+    const known = this.knownSecret(keyspace, lookup);
+    if (known !== undefined && !this.#lease.held) return Promise.resolve(known);
+    const look = async () => known ?? this.#lookups.run(() => this.#inner.findSecret(keyspace, lookup));
+    return this.#read(this.secrets, name, look);
+  }
+
+  /** A secret that is in memory. */
+  knownSecret(keyspace: string, lookup: string): Secret | undefined {
+    return this.#closed ? undefined : this.secrets.peek(secretName(keyspace, lookup));
   }
 
   getKey(id: string): Promise<Key | undefined> {
@@ -171,18 +171,6 @@ export class CachedKeyStore implements KeyStore {
     // What is not there is not shared: it would be there for all at any moment.
     const maxAge = (value: Value | undefined) => (value === undefined ? 0 : cache.ages.maxAge(value));
     return this.#shared.read(this.#lease.epoch, name, maxAge, load);
-  }
-
-  /** @throws Failure `exhausted` where too many wait. */
-  async #lookUp<Answer>(look: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await this.#lookups.execute(look);
-    } catch (error) {
-      if (!(error instanceof BulkheadRejectedError)) throw error;
-      throw new Failure('exhausted', 'LOOKUPS_BUSY', 'too many unknown keys are being looked up; try again', {
-        retryAfterMs: 250,
-      });
-    }
   }
 
   #policy(keyspace: string): CachePolicy {
@@ -373,18 +361,4 @@ export class CachedKeyStore implements KeyStore {
   ping(): Promise<void> {
     return this.#inner.ping();
   }
-}
-
-/** A keyspace's id holds no slash, so no two secrets share a name. */
-export function secretName(keyspace: string, lookup: string): RecordName {
-  return `secret:${keyspace}/${lookup}`;
-}
-
-/** The name of the record that a change is about. */
-export function recordName({ kind, id }: UnpublishedRecord): RecordName {
-  return kind === 'keyspace' ? ALL : `${kind}:${id}`;
-}
-
-function keyspaceOf(name: string): string {
-  return name.slice(name.indexOf(':') + 1, name.indexOf('/'));
 }

@@ -30,10 +30,12 @@ export interface Ages<Value> {
   readonly partitionBound: (value: Value) => number;
 }
 
-interface Copy<Value> {
+export interface Copy<Value> {
   readonly value: Value;
   /** By `performance.now()`. */
   readonly readAt: number;
+  /** What was made from it and others, by whoever knows whether it still holds (known.ts). */
+  kept?: object;
 }
 
 type Loaded<Value> = SharedRecord<Value | undefined>;
@@ -60,22 +62,43 @@ export class RecordCache<Value extends object> {
     this.#store = store;
   }
 
+  /** As `copyOf`, and is no use of it. */
+  peekCopy(key: string): Copy<Value> | undefined {
+    return this.#copies.peek(key);
+  }
+
+  /** The copy in memory, however old. Nobody else's copy is ever the same object. */
+  copyOf(key: string): Copy<Value> | undefined {
+    return this.#copies.get(key);
+  }
+
+  /** By `performance.now()`. */
+  freshUntil({ value, readAt }: Copy<Value>): number {
+    return readAt + this.ages.maxAge(value);
+  }
+
   /** What is in memory, however old. */
   peek(key: string): Value | undefined {
     return this.#copies.peek(key)?.value;
   }
 
-  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+  /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
+  look(key: string, now: number): Value | null | undefined {
     const copy = this.#copies.get(key);
-    const now = performance.now();
     if (copy !== undefined && (now - copy.readAt < this.ages.maxAge(copy.value) || this.#store.away)) {
       this.hits++;
-      return Promise.resolve(copy.value);
+      return copy.value;
     }
     if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
       this.hits++;
-      return Promise.resolve(undefined);
+      return null;
     }
+    return undefined;
+  }
+
+  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+    const known = this.look(key, performance.now());
+    if (known !== undefined) return Promise.resolve(known ?? undefined);
     return this.#loads.get(key) ?? this.#load(key, read);
   }
 

@@ -35,6 +35,8 @@ export interface LogEntry {
   readonly revision: number;
   /** Milliseconds since 1970 by the clock of who announced it: for people. */
   readonly time: number;
+  /** The record only says now what an owner's or a keyspace's has said before it. */
+  readonly isMark?: boolean;
 }
 
 /** What a replica says of itself. */
@@ -64,7 +66,7 @@ export interface AnnounceReply {
   readonly members: ReadonlyMap<string, string>;
 }
 
-export type Announcement = Pick<LogEntry, 'record' | 'keyspace' | 'revision'>;
+export type Announcement = Pick<LogEntry, 'record' | 'keyspace' | 'revision' | 'isMark'>;
 
 /** What a reader finds in a slot, or leaves there. */
 export type Taken =
@@ -227,6 +229,12 @@ export class RedisLink {
     return { epoch: now, last: Number(last), entries: entries.map(entryOf) };
   }
 
+  /** Begins another epoch, where this one is still that of now. @returns its name; undefined where it was not. */
+  async renew(epoch: string, nonce: string): Promise<string | undefined> {
+    const reply = await this.#run('gatehouseRenew', this.#members, this.#log, nonce, epoch);
+    return (reply as string | null) ?? undefined;
+  }
+
   /** Forgets the cached copies of records and puts their change into the log. */
   async announce(changes: readonly Announcement[], time: number, nonce: string): Promise<AnnounceReply> {
     const reply = await this.#run(
@@ -237,7 +245,12 @@ export class RedisLink {
       nonce,
       this.#prefix,
       String(time),
-      ...changes.flatMap(({ record, keyspace, revision }) => [record, keyspace, String(revision)]),
+      ...changes.flatMap(({ record, keyspace, revision, isMark }) => [
+        record,
+        keyspace,
+        String(revision),
+        isMark ? '1' : '',
+      ]),
     );
     const [epoch, last, members] = reply as [string, string, string[]];
     return { epoch, last: Number(last), members: membersOf(members) };
@@ -336,7 +349,7 @@ export class RedisLink {
   /** @throws RedisUnusable where what the protocol rests on is not given. */
   async #check(): Promise<void> {
     const { db = 0 } = this.#commands.options;
-    // The client goes on in database 0 where there is none of this number.
+    // The client goes on in database 0 where this fails, in an epoch of its own.
     if (db > 0) await this.#commands.select(db);
     // Nobody listens there: only whether it may be done is asked. Nothing else would show it at the start.
     await this.#commands.publish(`${prefixOf('')}hint`, '');
@@ -366,11 +379,18 @@ export class RedisLink {
     if (field('role') !== 'master') {
       throw new Error('REDIS_URL leads to a replica of Redis, not to its master');
     }
-    const replicas = Number(field('connected_slaves')) > 0;
+    const copies = Number(field('connected_slaves'));
+    const replicas = copies > 0;
     const needed = await this.#setting('min-replicas-to-write');
     if (replicas && needed === 0) {
       throw new RedisUnusable(
         'REDIS_URL is a Redis with replicas that takes writes without them, so that two masters could be taken for one; set min-replicas-to-write to 1 or more',
+      );
+    }
+    // Else both sides of a partition may have as many as they need.
+    if (needed !== undefined && replicas && 2 * (needed + 1) <= copies + 1) {
+      throw new RedisUnusable(
+        `REDIS_URL is a Redis with ${copies} replicas, of which min-replicas-to-write asks for ${needed}, so that two masters could be taken for one; set it to ${Math.floor((copies + 1) / 2)} or more`,
       );
     }
     const lag = (await this.#setting('min-replicas-max-lag')) ?? DEFAULT_MAX_LAG;
@@ -431,6 +451,7 @@ function entryOf([id, fields]: [string, string[]]): LogEntry {
     keyspace: named.get('k') ?? '',
     revision: Number(named.get('v')),
     time: Number(named.get('t')),
+    ...(named.get('m') === '1' ? { isMark: true } : {}),
   };
 }
 

@@ -259,6 +259,18 @@ describe('memory', () => {
     }
   });
 
+  test('keeps the list of keyspaces for all of them where one has its own records read each time', async () => {
+    const { cached, calls } = await openCached();
+    await cached.insertKeyspace(sampleKeyspace({ id: 'zero', prefix: 'zero_', cacheTtl: 0 }));
+    const fresh = await storeKey(cached, { keyspace: 'zero' });
+    const first = await cached.listKeyspaces();
+    for (let round = 0; round < 3; round++) {
+      await cached.getKey(fresh.id);
+      expect(await cached.listKeyspaces()).toBe(first);
+    }
+    expect(calls).toMatchObject({ listKeyspaces: 1, getKey: 3 });
+  });
+
   test('gives the same list of keyspaces until one was changed', async () => {
     const { cached } = await openCached();
     const keyspace = sampleKeyspace({ pending: [sampleEvent({ id: 'acx', revision: 1 })] });
