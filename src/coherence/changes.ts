@@ -40,6 +40,8 @@ export interface ChangeOptions<R> {
   readonly confirmation?: Confirmation;
   /** It takes something away, so it waits for no other change but the one that is under way. */
   readonly first?: boolean;
+  /** It only says in one record what another one has said for it. */
+  readonly isMark?: boolean;
 }
 
 /**
@@ -224,10 +226,11 @@ export class Changes {
   async #finished<R extends Changeable>(
     kind: UnpublishedRecord['kind'],
     record: R,
-    { confirmation = 'needed' }: ChangeOptions<R>,
+    { confirmation = 'needed', isMark }: ChangeOptions<R>,
   ): Promise<Changed<R>> {
     if (confirmation === 'unneeded') {
-      const told = await this.#spread.tell([spreadRecord(kind, record)]).then(
+      const spread = { ...spreadRecord(kind, record), ...optional('isMark', isMark) };
+      const told = await this.#spread.tell([spread]).then(
         () => true,
         (error: unknown) => {
           this.#onUnpublished(error);

@@ -179,5 +179,6 @@ export async function markRevoked(changes: Changes, id: string, revocation: Revo
     changedFields: () => ['revoke_time', ...(revocation.reason === '' ? [] : ['revoke_reason'])],
     confirmation: 'unneeded',
     first: true,
+    isMark: true,
   });
 }

@@ -161,7 +161,7 @@ export class Replica implements Lease, Spread {
   }
 
   async #announceOnce(records: readonly SpreadRecord[]): Promise<AnnounceReply> {
-    const changes = records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision }));
+    const changes = records.map(({ name, ...change }) => ({ ...change, record: name }));
     const reply = await this.#parts.link.announce(changes, this.#clocks.wall(), randomText('base62', 16));
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);

@@ -20,6 +20,8 @@ export interface SpreadRecord {
   readonly name: RecordName;
   readonly keyspace: string;
   readonly revision: number;
+  /** It only says now what an owner's or a keyspace's record has said before it: caches are told, watchers need not be. */
+  readonly isMark?: boolean;
 }
 
 export interface Spread {
@@ -50,7 +52,7 @@ export function spreadNowhere(replicas: number, now: () => number): Spread {
 export function spreadHere(feed: ChangeFeed, now: () => number): Spread {
   const tell = (records: readonly SpreadRecord[]) => {
     const time = now();
-    feed.append(records.map(({ name, keyspace, revision }) => ({ record: name, keyspace, revision, time })));
+    feed.append(records.map(({ name, ...change }) => ({ ...change, record: name, time })));
   };
   const nowhere = spreadNowhere(1, now);
   return {

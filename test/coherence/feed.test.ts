@@ -141,7 +141,7 @@ describe.skipIf(REDIS === '')('over a Redis', () => {
     await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         (index % 2 === 0 ? one : other).replica.tell([
-          { name: `key:${index}`, keyspace: 'acx', revision: 2 },
+          { name: `key:${index}`, keyspace: 'acx', revision: 2, ...(index === 7 ? { isMark: true } : {}) },
         ]),
       ),
     );
@@ -151,6 +151,7 @@ describe.skipIf(REDIS === '')('over a Redis', () => {
     expect(told?.map(({ record }) => record).sort()).toEqual(
       Array.from({ length: 20 }, (_, index) => `key:${index}`).sort(),
     );
+    expect(told?.filter(({ isMark }) => isMark)).toMatchObject([{ record: 'key:7' }]);
     expect(other.feed.after(start, 99)).toEqual(told);
 
     await redis.restartEmpty();

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { ChangeFeed } from '../../src/coherence/feed.ts';
+import { spreadHere } from '../../src/coherence/spread.ts';
 import type { Caller } from '../../src/domain/caller.ts';
 import { Failure } from '../../src/domain/failure.ts';
 import {
@@ -9,7 +10,9 @@ import {
   type WatchRevocationsRequest,
   type WatchRevocationsResponse,
 } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace } from '../../src/keys/keyspaces.ts';
+import { revokeKeys } from '../../src/keys/revoke-keys.ts';
 import type { Call } from '../../src/rpc/call.ts';
 import { watchRevocations } from '../../src/rpc/handlers/watch-revocations.ts';
 import { callBy, draft, makeParts, ROOT_KEY } from '../support/parts.ts';
@@ -103,6 +106,29 @@ describe('a stream of changes', () => {
     change('key:key_new', 'shop', 1);
     change('keyspaces', 'shop', 1);
     expect(await told()).toEqual([]);
+  });
+
+  test('tells of keys that were revoked in bulk once, by their owner, and not of the marking of each', async () => {
+    const { feed, holding, open } = await rig();
+    const parts = await makeParts(
+      undefined,
+      undefined,
+      undefined,
+      spreadHere(feed, () => T),
+    );
+    const root = await callBy(parts, ROOT_KEY);
+    await createKeyspace(parts, root, draft());
+    const owner = { kind: 'user', id: 'u1' };
+    const key = { permissions: [], metadata: {}, allowedCidrs: [], owner };
+    for (const name of ['a', 'b', 'c']) await createKey(parts, root, 'shop', { ...key, name });
+    const { next, told } = open(holding('*'));
+    await next();
+    const all = { keyspace: 'shop', owner, reason: '', dryRun: false, expectedCount: undefined };
+    expect((await revokeKeys(parts, root, all)).count).toBe(3);
+    await parts.marking.settled();
+    const marked = feed.after({ epoch: 'e', number: 0 }, 99)?.filter(({ isMark }) => isMark);
+    expect(marked?.map(({ record }) => record.split(':')[0])).toEqual(['key', 'key', 'key']);
+    expect(await told()).toEqual(['OWNER user:u1']);
   });
 
   test.each([

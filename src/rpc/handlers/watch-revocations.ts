@@ -140,7 +140,9 @@ function notNarrowed(before: Caller, now: Caller): Caller {
 }
 
 /** What the change of a record means for answers; undefined where it cannot have made a valid one invalid. */
-function revocationOf({ record, keyspace, revision, time }: Change) {
+function revocationOf({ record, keyspace, revision, time, isMark }: Change) {
+  // Whoever was told of the owner or the keyspace keeps no answer of the key.
+  if (isMark) return undefined;
   const [kind] = record.split(':', 1);
   // A secret is announced when its key is made. What is at its first revision was not there before, but for an owner: of
   // one that has no record there may be keys.

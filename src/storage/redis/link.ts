@@ -28,6 +28,8 @@ export interface LogEntry {
   readonly revision: number;
   /** Milliseconds since 1970 by the clock of who announced it: for people. */
   readonly time: number;
+  /** The record only says now what an owner's or a keyspace's has said before it. */
+  readonly isMark?: boolean;
 }
 
 /** What a replica says of itself. */
@@ -57,7 +59,7 @@ export interface AnnounceReply {
   readonly members: ReadonlyMap<string, string>;
 }
 
-export type Announcement = Pick<LogEntry, 'record' | 'keyspace' | 'revision'>;
+export type Announcement = Pick<LogEntry, 'record' | 'keyspace' | 'revision' | 'isMark'>;
 
 /** What a reader finds in a slot, or leaves there. */
 export type Taken =
@@ -209,7 +211,12 @@ export class RedisLink {
       nonce,
       this.#prefix,
       String(time),
-      ...changes.flatMap(({ record, keyspace, revision }) => [record, keyspace, String(revision)]),
+      ...changes.flatMap(({ record, keyspace, revision, isMark }) => [
+        record,
+        keyspace,
+        String(revision),
+        isMark ? '1' : '',
+      ]),
     );
     const [epoch, last, members] = reply as [string, string, string[]];
     return { epoch, last: Number(last), members: membersOf(members) };
@@ -341,6 +348,7 @@ function entryOf([id, fields]: [string, string[]]): LogEntry {
     keyspace: named.get('k') ?? '',
     revision: Number(named.get('v')),
     time: Number(named.get('t')),
+    ...(named.get('m') === '1' ? { isMark: true } : {}),
   };
 }
 

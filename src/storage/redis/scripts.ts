@@ -43,16 +43,16 @@ end
 return {epoch, seq, entries}`;
 
 /**
- * KEYS: members, log, hint channel. ARGV: nonce, prefix of the slots, time, then record, keyspace, revision of each entry.
+ * KEYS: members, log, hint channel. ARGV: nonce, prefix of the slots, time, then of each entry record, keyspace, revision and 1 for a mark.
  * Gives epoch, number of the last entry, members.
  */
 const ANNOUNCE = `${EPOCH}
 local seq
-for at = 4, #ARGV, 3 do
+for at = 4, #ARGV, 4 do
   redis.call('DEL', ARGV[2] .. epoch .. ':' .. ARGV[at])
   seq = redis.call('HINCRBY', KEYS[1], '#seq', 1)
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${LOG_LENGTH}, seq .. '-0',
-    'r', ARGV[at], 'k', ARGV[at + 1], 'v', ARGV[at + 2], 't', ARGV[3])
+    'r', ARGV[at], 'k', ARGV[at + 1], 'v', ARGV[at + 2], 't', ARGV[3], 'm', ARGV[at + 3])
 end
 redis.call('PUBLISH', KEYS[3], tostring(seq))
 return {epoch, tostring(seq), redis.call('HGETALL', KEYS[1])}`;
