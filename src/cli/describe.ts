@@ -14,8 +14,12 @@ export function describe(schema: DescMessage, message: Message, skip: readonly s
   const reflected = reflect(schema, message);
   return schema.fields
     .filter((field) => reflected.isSet(field) && !skip.includes(field.name))
-    .map((field) => [field.name.replaceAll('_', ' '), fieldText(field, reflected.get(field))] as const)
+    .map((field) => [labelOf(field), fieldText(field, reflected.get(field))] as const)
     .filter(([, text]) => text !== '');
+}
+
+export function labelOf(field: DescField): string {
+  return field.name.replaceAll('_', ' ');
 }
 
 function fieldText(field: DescField, value: unknown): string {

@@ -1,7 +1,9 @@
 /** `gatehouse keyspaces list | get`, and `apply`. */
 
 import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Command } from 'commander';
+import { cachePolicy } from '../domain/keyspace.ts';
 import {
   AlphabetSchema,
   HashAlgorithmSchema,
@@ -16,7 +18,7 @@ import {
 } from '../gen/gatehouse/v1/keyspace_service_pb.js';
 import { allPages, LARGEST_PAGE } from './all-pages.ts';
 import { type ServerOptions, withClient } from './connection.ts';
-import { describe, enumText } from './describe.ts';
+import { type DetailRow, describe, enumText, labelOf } from './describe.ts';
 import { addKeyspacesApply } from './keyspaces-apply.ts';
 import { printAnswer } from './print-answer.ts';
 import { type Column, details, table } from './table.ts';
@@ -69,7 +71,27 @@ export function addKeyspaces(program: Command, terminal: Terminal): void {
       client.getKeyspace({ id }),
     );
     printAnswer(terminal, options, GetKeyspaceResponseSchema, answer, () =>
-      answer.keyspace === undefined ? '' : details(describe(KeyspaceSchema, answer.keyspace)),
+      answer.keyspace === undefined ? '' : details(rowsOf(answer.keyspace)),
     );
   });
+}
+
+/** Also what holds where the keyspace says nothing. */
+function rowsOf(keyspace: Keyspace): DetailRow[] {
+  const { cacheTtl, negativeTtl, clientCacheTtl } = cachePolicy(undefined);
+  const defaults = { cacheTtl, negativeTtl, clientCacheTtl };
+  const unsaid = Object.entries(defaults).filter(
+    ([field]) => keyspace[field as keyof Keyspace] === undefined,
+  );
+  const whole = create(KeyspaceSchema, {
+    ...keyspace,
+    ...Object.fromEntries(unsaid.map(([field, ms]) => [field, durationFromMs(ms)])),
+  });
+  const byDefault = KeyspaceSchema.fields
+    .filter(({ localName }) => unsaid.some(([field]) => field === localName))
+    .map(labelOf);
+  return describe(KeyspaceSchema, whole).map(([label, value]) => [
+    label,
+    byDefault.includes(label) ? `${value} (default)` : value,
+  ]);
 }

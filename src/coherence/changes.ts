@@ -10,13 +10,20 @@ import { setTimeout } from 'node:timers/promises';
 import type { Actor, AuditEvent, ChangeableRecord, EventAction } from '../domain/event.ts';
 import { Failure } from '../domain/failure.ts';
 import type { Key, Owner, Secret } from '../domain/key.ts';
-import { answersOutlive, type Keyspace } from '../domain/keyspace.ts';
+import { answersOutlive, type Keyspace, olderAnswersUntil } from '../domain/keyspace.ts';
 import { optional } from '../domain/optional.ts';
 import { blankOwner, type OwnerRecord, ownerId } from '../domain/owner.ts';
 import { randomText } from '../domain/token.ts';
-import { recordName, secretName } from '../storage/cache/memory.ts';
+import { recordName, secretName } from '../storage/cache/names.ts';
 import type { KeyStore, UnpublishedRecord } from '../storage/key-store.ts';
-import { isUnconfirmed, type Propagation, type Spread, type SpreadRecord, spreadNowhere } from './spread.ts';
+import {
+  isUnconfirmed,
+  type Propagation,
+  type Spread,
+  type SpreadRecord,
+  spreadNowhere,
+  unconfirmed,
+} from './spread.ts';
 import { Turns } from './turns.ts';
 
 export interface Changed<R> {
@@ -71,8 +78,6 @@ export class Changes {
   readonly #spread: Spread;
   readonly #now: () => number;
   readonly #onUnpublished: (error: unknown) => void;
-  /** The longest time of any keyspace for which older answers outlive a change, when it was last looked at. */
-  #outlived = 0;
   readonly #turns = new Turns();
 
   /**
@@ -160,9 +165,13 @@ export class Changes {
       async () => (await this.#record.listKeyspaces()).find((one) => one.id === id),
       (next) => this.#store.replaceKeyspace(next),
       (keyspace) => {
-        // Also where this process has never looked: the change may be the one that shortens it.
-        this.#outlived = Math.max(this.#outlived, answersOutlive(keyspace));
-        return edit(keyspace);
+        const edited = edit(keyspace);
+        if (edited === keyspace) return keyspace;
+        // In the record, since that alone is seen by every process that will change something.
+        return {
+          ...edited,
+          ...optional('olderAnswersUntil', olderAnswersUntil(keyspace, edited, this.#now())),
+        };
       },
       options,
     );
@@ -264,20 +273,22 @@ export class Changes {
   }
 
   async #confirm(kind: UnpublishedRecord['kind'], record: Changeable): Promise<Propagation> {
-    const outlived = await this.#answersOutlive();
     const propagation = await this.#spread.confirm([spreadRecord(kind, record)]);
-    return { ...propagation, effectiveTime: propagation.effectiveTime + outlived };
+    return { ...propagation, effectiveTime: await this.#effectiveTime(propagation.effectiveTime) };
   }
 
-  /** Milliseconds for which clients, and replicas that are cut off, may go on with what they were given before. */
-  async #answersOutlive(): Promise<number> {
-    const before = this.#outlived;
-    // The change is made by now: a store that cannot answer this is no reason to say otherwise.
-    const keyspaces = await this.#store.listKeyspaces().catch(() => undefined);
-    if (keyspaces === undefined) return before;
-    this.#outlived = Math.max(0, ...keyspaces.map(answersOutlive));
-    // A change that shortens it leaves answers behind that were given for longer.
-    return Math.max(before, this.#outlived);
+  /**
+   * When the last answer is over that clients, and replicas that are cut off, keep from before a moment. Read from the store
+   * when all is confirmed: until then another process may have let answers live longer.
+   */
+  async #effectiveTime(confirmed: number): Promise<number> {
+    const keyspaces = await this.#record.listKeyspaces().catch((error: unknown) => {
+      throw unconfirmed(error);
+    });
+    return Math.max(
+      confirmed + Math.max(0, ...keyspaces.map(answersOutlive)),
+      ...keyspaces.map((one) => one.olderAnswersUntil ?? 0),
+    );
   }
 
   /** Finishes what a process left undone that ended after its write: the replicas are told, then the event is published. */

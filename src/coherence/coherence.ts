@@ -9,7 +9,9 @@ import { RedisLink, RedisUnusable } from '../storage/redis/link.ts';
 import { RedisSlots } from '../storage/redis/slots.ts';
 import { StoreUnusable } from '../storage/unusable.ts';
 import type { Log } from '../telemetry/log.ts';
+import { Trouble } from '../telemetry/trouble.ts';
 import { DomainWatch, joinDomain, leaveDomain, requireNoDomain } from './domain.ts';
+import { EpochNaming } from './epoch.ts';
 import { ChangeFeed } from './feed.ts';
 import { Replica } from './replica.ts';
 import { type Spread, spreadAmongBlind, spreadHere } from './spread.ts';
@@ -27,8 +29,6 @@ export interface Coherence {
 /** Milliseconds that a start waits for Redis. Without it the service is slower, but right. */
 const START_MS = 2000;
 const LOOK_MS = 10;
-/** Milliseconds after which the log says again what is wrong with Redis. */
-const REPEAT_MS = 60_000;
 /** Milliseconds between two tries to join the others later than at the start. */
 const LATER_MS = 100;
 const ANOTHER_REDIS =
@@ -70,15 +70,27 @@ async function withRedis(
   log: Log,
   onConfirmed: (ms: number) => void,
 ): Promise<Coherence> {
-  const onError = seldom(log, () => performance.now());
+  // Errors come with each try to connect, of several kinds in turn.
+  const trouble = new Trouble({
+    tell(err) {
+      if (err instanceof RedisUnusable) log.error({ err }, 'this Redis cannot be used');
+      else log.warn({ err }, 'Redis is away or does not answer');
+    },
+    over: () => log.info('Redis answers again'),
+  });
+  const onError = (error: unknown) => trouble.happened(error);
   const { macKey } = await store.readRegistry();
-  const link = new RedisLink(url, undefined, onError);
+  const link = new RedisLink(url, undefined, onError, () => trouble.ended());
   const slots = new RedisSlots(link, macKey, Date.now);
+  const naming = new EpochNaming(store, link);
   const replica: Replica = new Replica({
     link,
     memory: { drop: (name) => cached.drop(name), clear: () => cached.clear() },
     isOurs: async () => watch?.isOurs(true) ?? false,
+    isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),
+    onError,
     onConfirmed,
+    onRemoved: (id) => log.warn({ replica: id }, 'another replica has gone silent and was taken off'),
     onEntries: (entries) => feed.append(entries),
     onMissed: () => feed.restart({ epoch: replica.epoch, number: replica.position }),
   });
@@ -100,6 +112,7 @@ async function withRedis(
       },
     });
     replica.start();
+    log.info({ replica: replica.id }, 'sharing a Redis with the other replicas');
     return true;
   };
   // Of a Redis that could not be asked at the start nothing is known: it may be another one than that of the others.
@@ -149,21 +162,4 @@ async function reachedWithin(ms: number, link: RedisLink, holds: () => boolean):
     if (link.unfit !== undefined) throw link.unfit;
     await setTimeout(LOOK_MS);
   }
-}
-
-/** Errors come with each try to connect, of several kinds in turn: a line a minute for each kind says as much. */
-export function seldom(log: Pick<Log, 'error' | 'warn'>, now: () => number): (error: unknown) => void {
-  let since = now();
-  const told = new Set<string>();
-  return (err) => {
-    const text = err instanceof Error ? err.message : String(err);
-    if (now() - since >= REPEAT_MS) {
-      since = now();
-      told.clear();
-    }
-    if (told.has(text)) return;
-    told.add(text);
-    if (err instanceof RedisUnusable) log.error({ err }, 'this Redis cannot be used');
-    else log.warn({ err }, 'Redis is away or does not answer');
-  };
 }

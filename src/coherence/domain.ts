@@ -49,7 +49,7 @@ export async function joinDomain(store: RegistryStore, isCarried: IsCarried): Pr
   }
   const made = randomText('base62', 16);
   await changeRegistry(store, (registry) =>
-    isFree(registry, domain) ? { domain: made, domainClaim: undefined } : undefined,
+    isFree(registry, domain) ? { domain: made, domainClaim: undefined, epoch: undefined } : undefined,
   );
   // Of two that are started at once one has made it, and the other one's Redis has to be the same.
   return (await store.readRegistry()).domain === made ? made : joinDomain(store, isCarried);
@@ -75,7 +75,7 @@ export async function leaveDomain(store: RegistryStore): Promise<void> {
   let left = false;
   await changeRegistry(store, (registry) => {
     left = isFree(registry, domain);
-    return left ? { domain: undefined, domainClaim: undefined } : undefined;
+    return left ? { domain: undefined, domainClaim: undefined, epoch: undefined } : undefined;
   });
   if (!left) await leaveDomain(store);
 }

@@ -42,12 +42,14 @@ export class PendingSweep {
   /**
    * @param now milliseconds; only differences count.
    * @param onError told of a record whose events could not be published, and once when the store begins not to answer.
+   * @param onAnswered told once when it answers again.
    */
   constructor(
     store: Pick<KeyStore, 'listUnpublished'>,
     changes: Pick<Changes, 'finish' | 'reachable'>,
     now: () => number,
     onError: (error: unknown) => void,
+    onAnswered: () => void = () => undefined,
   ) {
     this.#store = store;
     this.#changes = changes;
@@ -58,6 +60,7 @@ export class PendingSweep {
       this.#running ??= this.#sweep()
         .then(
           () => {
+            if (this.#away) onAnswered();
             this.#away = false;
           },
           (error: unknown) => {

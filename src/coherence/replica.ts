@@ -18,6 +18,8 @@ const RETRY_MS = 50;
 const LOOK_MS = 3;
 /** Part of the time that has passed, after which is looked again: many changes may wait for one that is silent. */
 const LOOK_PART = 0.25;
+/** Milliseconds between two looks at who is there, for the metrics alone. */
+const COUNT_MS = 10_000;
 
 /** What holds copies of records. */
 export interface Memory {
@@ -44,11 +46,20 @@ export interface ReplicaParts {
   >;
   readonly memory: Memory;
   readonly clocks?: Clocks;
+  /** Told of each replica that was taken off because it had gone silent. */
+  readonly onRemoved?: (id: string) => void;
   /** Told of each confirmed change: milliseconds that its confirmation took. */
   readonly onConfirmed?: (ms: number) => void;
   /** Told of each entry of the log, and of each time that some may have been missed. */
   readonly onEntries?: (entries: readonly LogEntry[]) => void;
   readonly onMissed?: () => void;
+  /**
+   * Whether the store names an epoch that this replica has known for so many milliseconds. Asked until it does, and again
+   * for another epoch. @throws where it cannot be told.
+   */
+  readonly isNamed?: (epoch: string, knownFor: number) => Promise<boolean>;
+  /** Told of syncs that failed while there is a connection. */
+  readonly onError?: (error: unknown) => void;
   /** Whether this replica's Redis is still that of the others. Asked where no lease says so. @throws where it cannot be told. */
   readonly isOurs?: () => Promise<boolean>;
 }
@@ -62,11 +73,13 @@ export class Replica implements Lease, Spread {
   };
 
   /** Another one at each start: what a dead process noted is not this one's. */
-  readonly #id = randomText('base62', 16);
+  readonly id = randomText('base62', 16);
   readonly #parts: ReplicaParts;
   readonly #clocks: Clocks;
   readonly #term: LeaseTerm;
   #epoch = '';
+  /** The last epoch that the store named. */
+  #named = '';
   /** When this replica learnt of the epoch. */
   #epochSince = Number.NaN;
   /** Number of the last entry of the log that memory knows of. */
@@ -74,6 +87,11 @@ export class Replica implements Lease, Spread {
   #syncs = 0;
   /** Whether there ever was a lease. */
   #granted = false;
+  /** Whether it is counted that the lease is over. */
+  #lapseCounted = false;
+  /** How many replicas there were when they were looked at last. */
+  #seen = 0;
+  #counted = Number.NEGATIVE_INFINITY;
   #syncing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -106,9 +124,18 @@ export class Replica implements Lease, Spread {
     return this.held;
   }
 
+  /** Replicas that share the Redis, this one too, when it saw them last; 0 while it follows no log. */
+  get replicas(): number {
+    return this.held ? this.#seen : 0;
+  }
+
   /** Follows the log from now on. */
   start(): void {
-    this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    this.#timer = setInterval(() => {
+      this.#countLapse();
+      this.#countReplicas();
+      this.#sync();
+    }, SYNC_MS);
     this.#timer.unref();
     this.#parts.link.onHint(() => this.#sync());
     this.#sync();
@@ -126,7 +153,7 @@ export class Replica implements Lease, Spread {
   async stop(): Promise<void> {
     this.forgo();
     await this.#syncing;
-    if (this.#parts.link.ready) await this.#parts.link.leave(this.#id).catch(() => undefined);
+    if (this.#parts.link.ready) await this.#parts.link.leave(this.id).catch(() => undefined);
   }
 
   async confirm(records: readonly SpreadRecord[]): Promise<Propagation> {
@@ -195,6 +222,7 @@ export class Replica implements Lease, Spread {
       }
     };
     mark(members);
+    this.#see(members);
     // Replicas of the epoch before may hold leases and stand in no list: they lose them within LEASE of its end.
     const { settleMs } = this.#parts.link;
     const known = epoch === this.#epoch && replied - this.#epochSince >= settleMs + LEASE_MS;
@@ -205,6 +233,7 @@ export class Replica implements Lease, Spread {
       const rest = LEASE_MS - passed;
       await setTimeout(known ? Math.min(rest, Math.max(LOOK_MS, LOOK_PART * passed)) : rest);
       const now = await this.#parts.link.members(epoch).catch(() => undefined);
+      this.#see(now);
       if (now !== undefined) mark(now);
     }
     this.#forget(missing);
@@ -214,10 +243,38 @@ export class Replica implements Lease, Spread {
   /** Takes off those that have noted nothing since: their leases are over, and the next change need not wait for them. */
   #forget(silent: ReadonlyMap<string, string>): void {
     for (const [id, noted] of silent) {
-      if (id === this.#id) continue;
-      this.counts.removed++;
-      void this.#parts.link.remove(id, noted).catch(() => undefined);
+      if (id === this.id) continue;
+      this.#parts.link.remove(id, noted).then(
+        (removed) => {
+          if (!removed) return;
+          this.counts.removed++;
+          this.#seen--;
+          this.#parts.onRemoved?.(id);
+        },
+        () => undefined,
+      );
     }
+  }
+
+  /** As soon as it is over, not when Redis is back; once for each. */
+  #countLapse(): void {
+    if (this.held || !this.#granted || this.#lapseCounted) return;
+    this.#lapseCounted = true;
+    this.counts.lapses.late++;
+  }
+
+  #countReplicas(): void {
+    const now = this.#clocks.monotonic();
+    if (!this.held || now - this.#counted < COUNT_MS) return;
+    this.#counted = now;
+    this.#parts.link.members(this.#epoch).then(
+      (members) => this.#see(members),
+      () => undefined,
+    );
+  }
+
+  #see(members: ReadonlyMap<string, string> | undefined): void {
+    if (members !== undefined) this.#seen = members.size;
   }
 
   /** One at a time; who asks meanwhile is served by one more. */
@@ -229,8 +286,10 @@ export class Replica implements Lease, Spread {
     if (this.#stopped || !this.#parts.link.ready) return;
     this.#again = false;
     this.#syncing = this.#syncOnce()
-      // Redis's absence is noticed by the lease running out, and told by the link.
-      .catch(() => undefined)
+      // Redis's absence is noticed by the lease running out, and told by the link; a Redis that refuses is told here.
+      .catch((error: unknown) => {
+        if (this.#parts.link.ready) this.#parts.onError?.(error);
+      })
       .finally(() => {
         this.#syncing = undefined;
         if (this.#again) this.#sync();
@@ -240,22 +299,35 @@ export class Replica implements Lease, Spread {
   async #syncOnce(): Promise<void> {
     const sent = this.#term.now();
     const [epoch, applied] = [this.#epoch, this.#applied];
-    const standing = { id: this.#id, epoch, applied, syncs: ++this.#syncs };
+    const standing = { id: this.id, epoch, applied, syncs: ++this.#syncs };
     const reply = await this.#parts.link.sync(standing, randomText('base62', 16));
     if (this.#stopped) return;
     const { lostFor } = this.#term;
-    if (lostFor > 0 && this.#granted) this.counts.lapses.late++;
+    this.#countLapse();
     this.#apply(reply);
     // What was applied is acknowledged by the next sync, for which changes wait.
     if (this.#applied !== applied || reply.last !== this.#applied) this.#again = true;
     // Nor may changes go unheard that another master still takes.
     const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;
     if (this.#applied !== reply.last || !settled) return;
+    if (this.#epoch !== this.#named) return this.#askForName();
     // Who was away for so long may have been given up.
     const { isOurs } = this.#parts;
     if (this.#granted && lostFor > LEASE_MS && isOurs !== undefined && !(await isOurs())) return;
     this.#granted = true;
-    if (!this.#stopped) this.#term.grant(sent);
+    if (this.#stopped) return;
+    this.#term.grant(sent);
+    this.#lapseCounted = false;
+  }
+
+  /** A later sync takes the lease: this one's sending may be too long ago by then. */
+  async #askForName(): Promise<void> {
+    const { isNamed } = this.#parts;
+    const epoch = this.#epoch;
+    const knownFor = this.#clocks.monotonic() - this.#epochSince;
+    if (isNamed !== undefined && !(await isNamed(epoch, knownFor))) return;
+    this.#named = epoch;
+    this.#again = true;
   }
 
   #apply({ epoch, last, entries }: SyncReply): void {
@@ -265,6 +337,9 @@ export class Replica implements Lease, Spread {
       this.#epoch = epoch;
       this.#epochSince = this.#clocks.monotonic();
       this.#applied = last;
+      // What is in Redis now may be of a time that is over: nothing is read there before the epoch is named.
+      this.#term.end();
+      this.#granted = false;
       memory.clear();
       onMissed?.();
       return;

@@ -97,7 +97,7 @@ export function unconfirmed(cause: unknown): Failure {
   return new Failure(
     'unavailable',
     'PROPAGATION_UNCONFIRMED',
-    'the change is recorded and will apply, but not every replica is known to have it yet; repeat the call to have it confirmed',
+    'the change is recorded and applies by itself as soon as the replicas can be told, but not every one is known to have it yet; a repeated call has it confirmed: look at the record first, and leave out expected_revision, expected_count and not_before',
     { retryAfterMs: 1000, cause },
   );
 }

@@ -47,6 +47,19 @@ export function answersOutlive(keyspace: Keyspace): number {
   return clientCacheTtl + partitionBound;
 }
 
+/** Milliseconds within which a change of a keyspace is what every replica answers by. */
+const SPREAD_MS = 10_000;
+
+/**
+ * Until when (milliseconds since 1970) answers may be met that were given before a keyspace was changed, and outlive more
+ * than its answers do now; undefined where there are none.
+ */
+export function olderAnswersUntil(before: Keyspace, after: Keyspace, now: number): number | undefined {
+  const known = before.olderAnswersUntil;
+  if (answersOutlive(after) >= answersOutlive(before)) return known;
+  return Math.max(known ?? 0, now + answersOutlive(before) + SPREAD_MS);
+}
+
 export interface DenyBody {
   readonly contentType: string;
   readonly body: string;
@@ -77,6 +90,8 @@ export interface Keyspace extends ChangeableRecord, Generations, TokenFormat, Pa
   readonly selfServiceMayOutlive: boolean;
   /** What gateway hooks answer with a refusal, by HTTP status; absent: the same for all keyspaces. */
   readonly denyBodies?: Readonly<Record<number, DenyBody>>;
+  /** Kept by Changes, for itself: see the function of this name. */
+  readonly olderAnswersUntil?: number;
   /** Milliseconds since 1970. */
   readonly createTime: number;
   readonly updateTime: number;
@@ -99,6 +114,8 @@ export interface Registry {
   readonly pepperChecks?: Readonly<Record<string, string>>;
   /** Random: names what its replicas share in Redis. Absent: they share none. */
   readonly domain?: string;
+  /** The life of that Redis's data in which they answer from memory (see coherence/epoch.ts). */
+  readonly epoch?: string;
   /** Random: of a process that asks whether any replica of that domain is alive (see coherence/domain.ts). */
   readonly domainClaim?: string;
   /** Random: which of the processes that start at once makes the first root key. */
@@ -106,7 +123,7 @@ export interface Registry {
 }
 
 /** What a registry says in whichever place it is stored. Its domain is about the place: two stores must not share one. */
-export function movedRegistry({ domain: _, domainClaim: __, ...registry }: Registry): Registry {
+export function movedRegistry({ domain: _, domainClaim: __, epoch: ___, ...registry }: Registry): Registry {
   return registry;
 }
 

@@ -150,9 +150,11 @@ export function judge(key: StandingKey, demands: Demands, now: number): Verdict 
  * but not past the end of the key, nor, where the secret was a replaced one, past the end of its overlap.
  */
 export function reusableFor(key: Key, keyspace: Keyspace, secret: SecretAge, now: number): number {
+  const { clientCacheTtl } = cachePolicy(keyspace);
+  if (clientCacheTtl === 0) return 0;
   const ends = [key.expireTime, secret === 'previous' ? key.previous?.expireTime : undefined];
   const rests = ends.flatMap((end) => (end === undefined ? [] : [Math.max(0, end - now)]));
-  return Math.min(cachePolicy(keyspace).clientCacheTtl, ...rests);
+  return Math.min(clientCacheTtl, ...rests);
 }
 
 /** Every check in the order in which `judge` makes them, with what it found. */

@@ -77,7 +77,8 @@ async function ensureRootOf(parts: Parts, keyspace: Keyspace, token: string): Pr
     const known = await parts.verifier.match(token, true);
     if (known !== undefined) return known.key;
     // A process that died between the two, or is just there, has written the secret: one with its key is the same root.
-    const secret = await parts.secrets.find(parts.store, keyspace, token);
+    const { lookup } = await parts.secrets.seal(keyspace, token);
+    const secret = await parts.store.findSecret(keyspace.id, lookup);
     const identity = secret === undefined ? undefined : { id: secret.keyId, generation: secret.generation };
     const plan = {
       name: ROOT_NAME,

@@ -16,7 +16,7 @@ import { checkPermissions, refuseBeyondCaller } from './plan.ts';
 /** The fields of a keyspace that a client decides. */
 export type KeyspaceDraft = Omit<
   Keyspace,
-  'createTime' | 'updateTime' | 'revision' | 'pending' | keyof Generations
+  'createTime' | 'updateTime' | 'revision' | 'pending' | 'olderAnswersUntil' | keyof Generations
 >;
 
 const READERS = ['keyspaces:read', 'keyspaces:admin'] as const;

@@ -53,7 +53,7 @@ export async function revokeKeys(
     throw new Failure(
       'precondition',
       'COUNT_MISMATCH',
-      `${tally.count} ${tally.count === 1 ? 'key matches' : 'keys match'}, not ${expectedCount}; nothing was revoked`,
+      `${tally.count} ${tally.count === 1 ? 'key matches' : 'keys match'}, not ${expectedCount}; this call revoked nothing`,
     );
   }
   if (tally !== undefined && dryRun) return { ...tally, propagation: undefined };

@@ -6,7 +6,7 @@ import { compressionGzip } from '@connectrpc/connect-node';
 import { Failure } from '../domain/failure.ts';
 import { invalidBody } from './bad-body.ts';
 import { cancelled } from './errors.ts';
-import type { NodeRequest } from './node-http.ts';
+import type { Exchange } from './exchange.ts';
 import type { Protocol } from './protocol.ts';
 import { joinedValue, type RawHeaders } from './request-headers.ts';
 
@@ -14,6 +14,8 @@ import { joinedValue, type RawHeaders } from './request-headers.ts';
 export const COMPRESSION = compressionGzip;
 
 const HEADER_BYTES = 5;
+
+type Body = Pick<Exchange, 'request' | 'bodyStart'>;
 
 /**
  * Whether a call's messages may be compressed.
@@ -36,37 +38,37 @@ export function isCompressed(headers: RawHeaders, protocol: Protocol): boolean {
  *   `unimplemented` for none or several messages.
  */
 export async function readMessage(
-  request: NodeRequest,
+  exchange: Body,
   protocol: Protocol,
   maxBytes: number,
   compressed: boolean,
 ): Promise<Uint8Array> {
   if (!protocol.enveloped) {
-    const body = await readPlain(request, maxBytes);
+    const body = await readPlain(exchange, maxBytes);
     return compressed ? decompress(body, maxBytes) : body;
   }
-  const { flags, message } = await readEnvelope(request, maxBytes);
+  const { flags, message } = await readEnvelope(exchange, maxBytes);
   if ((flags & compressedFlag) === 0) return message;
   if (!compressed) throw invalidBody('it is marked as compressed, but no encoding was named');
   return decompress(message, maxBytes);
 }
 
-async function readPlain(request: NodeRequest, maxBytes: number): Promise<Uint8Array> {
-  const declared = Number(request.headers['content-length'] ?? 0);
+async function readPlain(body: Body, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(body.request.headers['content-length'] ?? 0);
   if (declared > maxBytes) throw tooLarge(maxBytes);
   return Buffer.concat(
-    await readChunks(request, (size) => {
+    await readChunks(body, (size) => {
       if (size > maxBytes) throw tooLarge(maxBytes);
     }),
   );
 }
 
 async function readEnvelope(
-  request: NodeRequest,
+  exchange: Body,
   maxBytes: number,
 ): Promise<{ flags: number; message: Uint8Array }> {
   let declared: number | undefined;
-  const chunks = await readChunks(request, (size, soFar) => {
+  const chunks = await readChunks(exchange, (size, soFar) => {
     if (declared === undefined && size >= HEADER_BYTES) declared = Buffer.concat(soFar).readUInt32BE(1);
     if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes);
     if (declared !== undefined && size > HEADER_BYTES + declared)
@@ -80,18 +82,21 @@ async function readEnvelope(
 
 /** @param check called after each chunk with the bytes so far; may throw to read no further. */
 async function readChunks(
-  request: NodeRequest,
+  { request, bodyStart }: Body,
   check: (size: number, chunks: readonly Buffer[]) => void,
 ): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    // Not destroyed on return: the answer has to go out over the same stream.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    const take = (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
       check(size, chunks);
-    }
+    };
+    bodyStart?.chunks.forEach(take);
+    if (bodyStart?.ended) return chunks;
+    // Not destroyed on return: the answer has to go out over the same stream.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) take(chunk);
   } catch (error) {
     // A stream that breaks off has lost its client, whatever words Node has for it.
     throw error instanceof Failure ? error : cancelled();

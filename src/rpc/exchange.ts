@@ -15,6 +15,13 @@ export const exchangeKey = createContextKey<Exchange | undefined>(undefined, {
   description: 'gatehouse exchange',
 });
 
+/** What was read of a request's body before the pipeline was given it. */
+export interface BodyStart {
+  readonly chunks: readonly Buffer[];
+  /** Whether that was all of it. */
+  readonly ended: boolean;
+}
+
 export class Exchange {
   readonly request: NodeRequest;
   readonly response: NodeResponse;
@@ -23,6 +30,7 @@ export class Exchange {
   readonly peerAddress: string | undefined;
   /** Ask an HTTP/1.1 client to open no further call on this connection. */
   closing = false;
+  bodyStart: BodyStart | undefined;
   /** Whether the message of a unary call was decoded: what fails before that failed to decode. */
   decoded = false;
   caller: Caller | undefined;

@@ -71,9 +71,7 @@ export async function readBody(
 ): Promise<Uint8Array> {
   const timer = setTimeout(() => exchange.abort(bodyTooSlow()), BODY_MS);
   try {
-    return await exchange.orAborted(
-      readMessage(exchange.request, protocol, exchange.policy.maxBytes, compressed),
-    );
+    return await exchange.orAborted(readMessage(exchange, protocol, exchange.policy.maxBytes, compressed));
   } finally {
     clearTimeout(timer);
   }

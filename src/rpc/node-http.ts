@@ -15,7 +15,11 @@ export function pathOf(request: NodeRequest): string {
 
 /** Address of the TCP peer. IPv4 that arrived on an IPv6 socket is written as IPv4. */
 export function peerAddressOf(request: NodeRequest): string | undefined {
-  return request.socket?.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '');
+  return plainAddress(request.socket?.remoteAddress);
+}
+
+export function plainAddress(address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 /** Whether nothing can be sent any more. */

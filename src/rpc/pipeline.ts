@@ -14,7 +14,7 @@ import type { VerifyLog } from '../telemetry/verify-log.ts';
 import { type Answer, isError, plainError, wholeAnswer, writeAnswer, writeStream } from './answer.ts';
 import { assertUtf8, explainBody } from './bad-body.ts';
 import { isCompressed } from './body.ts';
-import { Exchange } from './exchange.ts';
+import { type BodyStart, Exchange } from './exchange.ts';
 import { HealthBoard } from './health.ts';
 import { type Authenticate, identifyCaller, openCall, readBody } from './intake.ts';
 import { callInterceptor } from './interceptor.ts';
@@ -64,7 +64,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 export class Pipeline {
   readonly #log: Log;
   readonly #metrics: Metrics;
-  readonly #callLog: CallLog;
+  /** Its lines, for whoever answers calls past this pipeline. */
+  readonly callLog: CallLog;
   readonly #running: Running;
   readonly #authenticate: Authenticate;
   readonly #health = new HealthBoard();
@@ -78,7 +79,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#log = options.log;
     this.#metrics = options.metrics;
-    this.#callLog = new CallLog(options.log, options.verifyLog);
+    this.callLog = new CallLog(options.log, options.verifyLog);
     this.#running = new Running(options.limits ?? DEFAULT_LIMITS);
     this.#authenticate = options.authenticate;
     const { handlers, services, offered } = buildRoutes((router) => {
@@ -97,9 +98,9 @@ export class Pipeline {
     warmValidator(handlers.map(({ method }) => method.input));
   }
 
-  /** Serves one request of either server. Never throws. */
-  handle(request: NodeRequest, response: NodeResponse): void {
-    void this.#running.track(this.#serve(request, response));
+  /** Serves one request of either server. Never throws. @param bodyStart what was read of its body already. */
+  handle(request: NodeRequest, response: NodeResponse, bodyStart?: BodyStart): void {
+    void this.#running.track(this.#serve(request, response, bodyStart));
   }
 
   /** From now on HTTP/1.1 clients are asked to go elsewhere, and health says NOT_SERVING. */
@@ -124,9 +125,14 @@ export class Pipeline {
     return this.#running.idle();
   }
 
-  async #serve(request: NodeRequest, response: NodeResponse): Promise<void> {
+  async #serve(
+    request: NodeRequest,
+    response: NodeResponse,
+    bodyStart: BodyStart | undefined,
+  ): Promise<void> {
     const route = this.#routes.get(pathOf(request));
     const exchange = new Exchange(request, response, route?.policy ?? UNKNOWN_METHOD, this.#late);
+    exchange.bodyStart = bodyStart;
     exchange.closing = this.#draining;
     this.#open.add(exchange);
     this.#metrics.callStarted();
@@ -146,7 +152,7 @@ export class Pipeline {
   #record(exchange: Exchange): void {
     const { service, method } = exchange.policy;
     const record = exchange.end();
-    this.#callLog.write(record);
+    this.callLog.write(record);
     for (const { keyspace, status } of record.verdicts) this.#metrics.tokenJudged(keyspace, status);
     this.#metrics.callEnded({ service, method, code: record.code, seconds: record.durationMs / 1000 });
   }
@@ -216,12 +222,29 @@ async function unary(
   message: Uint8Array,
 ): Promise<Answer> {
   if (protocol.json) assertUtf8(message);
-  const answer = await wholeAnswer(await handler(universalRequest(exchange, protocol, message)));
-  if (!exchange.decoded) throw explainBody(handler.method.input, message, protocol.json);
+  const answer = await answered(exchange, handler, protocol, message);
+  if (!exchange.decoded || answer === undefined)
+    throw explainBody(handler.method.input, message, protocol.json);
   // An error that the interceptor does not know of: the handler's answer does not fit the schema.
   if (exchange.outcome === undefined && isError(protocol, answer))
     throw new Error('the answer cannot be encoded');
   return answer;
+}
+
+/** Undefined where the message was not decoded, and the words for that could not be written. */
+async function answered(
+  exchange: Exchange,
+  handler: UniversalHandler,
+  protocol: Protocol,
+  message: Uint8Array,
+): Promise<Answer | undefined> {
+  try {
+    return await wholeAnswer(await handler(universalRequest(exchange, protocol, message)));
+  } catch (error) {
+    // Connect quotes the message, and where the quotation ends within a character it cannot encode that.
+    if (exchange.decoded || exchange.signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** The answer to a call that its handler is not to see, in the protocol that the client speaks. */

@@ -1,7 +1,7 @@
 /** What is read from a call's headers: the credential, the ids. Read raw, because Node hides repeated ones. */
 
-import { randomUUID } from 'node:crypto';
 import { Failure, invalid } from '../domain/failure.ts';
+import { randomText } from '../domain/token.ts';
 import { credentialsMissing } from './call.ts';
 
 /** Names and values in turn, as node:http and node:http2 give them. */
@@ -11,6 +11,8 @@ const MAX_ON_BEHALF_OF = 256;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 const REQUEST_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 const BEARER = /^bearer +(\S+)$/i;
+const PROCESS = randomText('base62', 16);
+let count = 0;
 
 /** All values of one header, in the order in which they came. */
 function headerValues(raw: RawHeaders, name: string): string[] {
@@ -52,9 +54,14 @@ export function credentialOf(raw: RawHeaders): string | undefined {
 
 function bearerToken(value: string): string {
   if (value === '' || /^bearer$/i.test(value)) throw credentialsMissing();
-  const token = BEARER.exec(value)?.[1];
+  const token = bareCredential(value);
   if (token === undefined) throw credentialsInvalid();
   return token;
+}
+
+/** The token of an authorization value of the Bearer scheme. */
+export function bareCredential(value: string): string | undefined {
+  return BEARER.exec(value)?.[1];
 }
 
 function plainToken(value: string): string {
@@ -77,8 +84,18 @@ function credentialsInvalid(): Failure {
 
 /** The client's id of the request where it is 1 to 128 printable ASCII characters, else a new one. */
 export function requestIdOf(raw: RawHeaders): string {
-  const given = onlyValue(raw, 'x-request-id');
-  return given !== undefined && REQUEST_ID.test(given) ? given : `req_${randomUUID()}`;
+  return givenRequestId(onlyValue(raw, 'x-request-id')) ?? newRequestId();
+}
+
+/** The client's id of the request, where it is one. */
+export function givenRequestId(value: string | undefined): string | undefined {
+  const given = value?.trim();
+  return given !== undefined && REQUEST_ID.test(given) ? given : undefined;
+}
+
+/** Ids are told apart, not kept secret: a count in each process is enough, and takes a tenth of a random one's time. */
+export function newRequestId(): string {
+  return `req_${PROCESS}${(++count).toString(36).padStart(9, '0')}`;
 }
 
 /** @throws Failure `invalid` where it is longer than 256, not printable or repeated. */

@@ -12,12 +12,16 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { closed, drainAll } from './drain.ts';
 import { type CheckReady, HttpRoutes } from './http-routes.ts';
+import { Http2Lane } from './lane/http2-lane.ts';
+import type { VerifyLane } from './lane/verify-lane.ts';
 import { listen } from './listen.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Sessions } from './sessions.ts';
 
 export interface ServersOptions {
   readonly pipeline: Pipeline;
+  /** Absent: the pipeline serves all. */
+  readonly lane?: VerifyLane;
   readonly host: string;
   /** 0: any free port. */
   readonly grpcPort: number;
@@ -67,8 +71,9 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   grpcServer.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
     request.on('error', peerFailed);
     response.on('error', peerFailed);
-    pipeline.handle(request, response);
+    pipeline.handle(request, response, lane?.bodyStart);
   });
+  const lane = options.lane && new Http2Lane(grpcServer, options.lane);
   const httpServer = createHttpServer(options);
   httpServer.on('request', (request: http.IncomingMessage, response: http.ServerResponse) => {
     request.on('error', peerFailed);

@@ -56,6 +56,11 @@ export class CallLog {
     this.#verifyLog = verifyLog;
   }
 
+  /** Whether a judged token gets a line: else there is no need to tell what would be in it. */
+  wantsVerdict(refused: boolean): boolean {
+    return this.#verifyLog.wants(refused);
+  }
+
   write(record: CallRecord): void {
     const fields = fieldsOf(record);
     if (record.errorId !== undefined) this.#writeInternal(fields, record.errorId);

@@ -1,6 +1,7 @@
 /** What Prometheus may scrape. Every label has few values, so that no caller can grow the memory. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Cell, type Spread, SpreadHistogram, Tally } from './tally.ts';
 
 /** Seconds; a Verify is far left, a change with its confirmation in the middle, a stream far right. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
@@ -17,31 +18,64 @@ export interface CallMeasure {
   readonly seconds: number;
 }
 
+/** Tokens judged in one keyspace, by status. */
+interface JudgedIn {
+  readonly label: string;
+  readonly cells: Map<string, Cell>;
+}
+
+/** What is counted of one method. */
+export class MethodMetrics {
+  readonly #cell: (code: string) => Cell;
+  readonly #cells = new Map<string, Cell>();
+  readonly #durations: Spread;
+
+  constructor(cell: (code: string) => Cell, durations: Spread) {
+    this.#cell = cell;
+    this.#durations = durations;
+  }
+
+  /** One call ended. @param code gRPC's name of it. */
+  answered(code: string, seconds: number): void {
+    let cell = this.#cells.get(code);
+    if (cell === undefined) {
+      cell = this.#cell(code);
+      this.#cells.set(code, cell);
+    }
+    cell.count++;
+    this.#durations.observe(seconds);
+  }
+}
+
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #keyspaces = new Set<string>();
 
-  readonly #requests = new Counter({
-    name: 'gatehouse_rpc_requests_total',
-    help: 'Calls answered, by service, method and gRPC code',
-    labelNames: ['service', 'method', 'code'] as const,
-    registers: [this.#registry],
-  });
+  readonly #requests = new Tally(
+    this.#registry,
+    'gatehouse_rpc_requests_total',
+    'Calls answered, by service, method and gRPC code',
+    ['service', 'method', 'code'],
+  );
 
-  readonly #duration = new Histogram({
-    name: 'gatehouse_rpc_duration_seconds',
-    help: 'Time from the first byte of a call to the last byte of its answer',
-    labelNames: ['service', 'method'] as const,
-    buckets: BUCKETS,
-    registers: [this.#registry],
-  });
+  readonly #duration = new SpreadHistogram(
+    this.#registry,
+    'gatehouse_rpc_duration_seconds',
+    'Time from the first byte of a call to the last byte of its answer',
+    ['service', 'method'],
+    BUCKETS,
+  );
 
-  readonly #verdicts = new Counter({
-    name: 'gatehouse_verify_total',
-    help: 'Tokens judged, by keyspace (empty where none was found) and status',
-    labelNames: ['keyspace', 'status'] as const,
-    registers: [this.#registry],
-  });
+  readonly #verdicts = new Tally(
+    this.#registry,
+    'gatehouse_verify_total',
+    'Tokens judged, by keyspace (empty where none was found) and status',
+    ['keyspace', 'status'],
+  );
+
+  /** By service and method; there are as many as the contract has, and `unknown`. */
+  readonly #methods = new Map<string, MethodMetrics>();
+  readonly #judged = new Map<string, JudgedIn>();
+  readonly #others: JudgedIn = { label: 'other', cells: new Map() };
 
   readonly #confirmation = new Histogram({
     name: 'gatehouse_change_confirmation_seconds',
@@ -65,11 +99,21 @@ export class Metrics {
     this.#inFlight.inc();
   }
 
-  callEnded(call: CallMeasure): void {
-    const { service, method, code, seconds } = call;
+  callEnded({ service, method, code, seconds }: CallMeasure): void {
     this.#inFlight.dec();
-    this.#requests.inc({ service, method, code });
-    this.#duration.observe({ service, method }, seconds);
+    this.method(service, method).answered(code, seconds);
+  }
+
+  /** What is counted of one method. */
+  method(service: string, method: string): MethodMetrics {
+    const name = `${service}/${method}`;
+    let known = this.#methods.get(name);
+    if (known === undefined) {
+      const spread = this.#duration.spread({ service, method });
+      known = new MethodMetrics((code) => this.#requests.cell({ service, method, code }), spread);
+      this.#methods.set(name, known);
+    }
+    return known;
   }
 
   changeConfirmed(seconds: number): void {
@@ -78,14 +122,22 @@ export class Metrics {
 
   /** Counts one judged token. `status` is a VerifyStatus of the domain. */
   tokenJudged(keyspace: string | undefined, status: string): void {
-    this.#verdicts.inc({ keyspace: this.#keyspaceLabel(keyspace ?? ''), status });
+    const statuses = this.#statusesOf(keyspace ?? '');
+    let cell = statuses.cells.get(status);
+    if (cell === undefined) {
+      cell = this.#verdicts.cell({ keyspace: statuses.label, status });
+      statuses.cells.set(status, cell);
+    }
+    cell.count++;
   }
 
-  #keyspaceLabel(keyspace: string): string {
-    if (this.#keyspaces.has(keyspace)) return keyspace;
-    if (this.#keyspaces.size >= MAX_KEYSPACES) return 'other';
-    this.#keyspaces.add(keyspace);
-    return keyspace;
+  #statusesOf(keyspace: string): JudgedIn {
+    const known = this.#judged.get(keyspace);
+    if (known !== undefined) return known;
+    if (this.#judged.size >= MAX_KEYSPACES) return this.#others;
+    const judged = { label: keyspace, cells: new Map() };
+    this.#judged.set(keyspace, judged);
+    return judged;
   }
 
   /**

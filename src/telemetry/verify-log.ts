@@ -26,10 +26,16 @@ export class VerifyLog {
     this.#options = options;
   }
 
+  /** Whether there may be a line for such a token. */
+  wants(refused: boolean): boolean {
+    const { mode } = this.#options;
+    return mode === 'all' || (mode === 'refused' && refused);
+  }
+
   /** Logs the judging of one token, or not. */
   write(fields: object, refused: boolean): void {
     const { log, mode } = this.#options;
-    if (mode === 'none' || (mode === 'refused' && !refused)) return;
+    if (!this.wants(refused)) return;
     if (mode === 'refused' && !this.#mayWrite()) return;
     log.info(fields, 'verify');
   }

@@ -31,9 +31,18 @@ export class Argon2 {
     return this.#bounded(locator, () => hash(token, PARAMETERS));
   }
 
+  /** True where the token is known to be the one behind the PHC string; undefined where that takes work. */
+  remembers(phc: string, token: string): true | undefined {
+    return this.#accepted.get(this.#nameOf(phc, token));
+  }
+
+  #nameOf(phc: string, token: string): string {
+    return createHmac('sha256', this.#memoryKey).update(`${phc}\n${token}`).digest('base64url');
+  }
+
   /** Whether the token is the one behind the PHC string. @throws Failure `exhausted` where too much is under way. */
   async matches(phc: string, locator: string, token: string): Promise<boolean> {
-    const name = createHmac('sha256', this.#memoryKey).update(`${phc}\n${token}`).digest('base64url');
+    const name = this.#nameOf(phc, token);
     if (this.#accepted.has(name)) return true;
     const underWay = this.#underWay.get(name);
     if (underWay !== undefined) return underWay;

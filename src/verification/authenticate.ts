@@ -4,7 +4,7 @@ import type { Caller } from '../domain/caller.ts';
 import { Failure } from '../domain/failure.ts';
 import { optional } from '../domain/optional.ts';
 import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
-import { judge } from '../domain/verdict.ts';
+import { judge, type VerifyStatus } from '../domain/verdict.ts';
 import type { UsageRecorder } from './usage.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -27,14 +27,36 @@ export async function authenticate(
   const { clientIp, strong, counts } = options;
   const match = await verifier.match(token, strong);
   if (match === undefined) throw badCredentials();
-  const { status } = judge(match.key, { permissions: [], ...optional('clientIp', clientIp) }, now());
+  const status = statusOf(match, clientIp, now());
   if (status === 'ip-not-allowed') {
     throw new Failure('denied', 'ADDRESS_NOT_ALLOWED', 'the calling key may not be used from this address');
   }
   if (status !== 'valid') throw badCredentials();
-  // Other keys are counted where they are verified; a management key is only ever used by calling.
-  if (counts && match.keyspace.id === RESERVED_KEYSPACE) usage.count(match.key.id, now());
+  if (counts) countCall(match, usage, now());
   return match;
+}
+
+/**
+ * A caller whose credential matched, where it is not to be refused. Does not count a use (see `countCall`).
+ *
+ * @param clientIp asked for only where the key is bound to addresses.
+ */
+export function judgedAtHand(
+  match: Caller,
+  now: number,
+  clientIp: () => string | undefined,
+): Caller | undefined {
+  const ip = match.key.allowedCidrs.length === 0 ? undefined : clientIp();
+  return statusOf(match, ip, now) === 'valid' ? match : undefined;
+}
+
+function statusOf({ key }: Caller, clientIp: string | undefined, now: number): VerifyStatus {
+  return judge(key, { permissions: [], ...optional('clientIp', clientIp) }, now).status;
+}
+
+/** Other keys are counted where they are verified; a management key is only ever used by calling. */
+export function countCall({ keyspace, key }: Caller, usage: UsageRecorder, now: number): void {
+  if (keyspace.id === RESERVED_KEYSPACE) usage.count(key.id, now);
 }
 
 function badCredentials(): Failure {

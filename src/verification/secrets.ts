@@ -4,15 +4,15 @@ import { hmacSha256, locatorOf, type Pepper, sha256 } from '../domain/digest.ts'
 import { Failure } from '../domain/failure.ts';
 import type { Secret } from '../domain/key.ts';
 import type { Keyspace } from '../domain/keyspace.ts';
-import type { KeyStore } from '../storage/key-store.ts';
 import { Argon2 } from './argon2.ts';
+import type { Records } from './reading.ts';
 
 /** What of a secret depends on its token. */
 type Sealed = Pick<Secret, 'lookup' | 'algorithm' | 'pepperId' | 'hash'>;
 
 export class Secrets {
   readonly #peppers: readonly Pepper[];
-  readonly #argon2 = new Argon2();
+  readonly argon2 = new Argon2();
 
   /** @param peppers the first one hashes new HMAC keys, the others still verify. */
   constructor(peppers: readonly Pepper[]) {
@@ -42,27 +42,36 @@ export class Secrets {
       }
       case 'argon2id': {
         const locator = locatorOf(keyspace.prefix, token);
-        return { algorithm: 'argon2id', lookup: locator, hash: await this.#argon2.hash(locator, token) };
+        return { algorithm: 'argon2id', lookup: locator, hash: await this.argon2.hash(locator, token) };
       }
     }
   }
 
-  /** The stored secret that the token opens, or undefined. */
-  async find(store: KeyStore, keyspace: Keyspace, token: string): Promise<Secret | undefined> {
+  /** What the secret of a token is found by, where one text is enough and proves that it is the token's. */
+  lookupOf({ hash }: Keyspace, token: string): string | undefined {
+    if (hash === 'sha256') return sha256(token);
+    const [pepper] = this.#peppers;
+    return hash === 'hmac-sha256' && pepper !== undefined ? hmacSha256(pepper.key, token) : undefined;
+  }
+
+  /** The stored secret that the token opens; null where there is none, undefined where a record was not at hand. */
+  find(records: Records, keyspace: Keyspace, token: string): Secret | null | undefined {
     switch (keyspace.hash) {
       case 'sha256':
-        return store.findSecret(keyspace.id, sha256(token));
+        return records.secret(keyspace.id, sha256(token));
       case 'hmac-sha256':
         for (const pepper of this.#peppers) {
-          const secret = await store.findSecret(keyspace.id, hmacSha256(pepper.key, token));
-          if (secret !== undefined) return secret;
+          const secret = records.secret(keyspace.id, hmacSha256(pepper.key, token));
+          if (secret !== null) return secret;
         }
-        return undefined;
+        return null;
       case 'argon2id': {
         const locator = locatorOf(keyspace.prefix, token);
-        const secret = await store.findSecret(keyspace.id, locator);
-        if (secret?.hash === undefined) return undefined;
-        return (await this.#argon2.matches(secret.hash, locator, token)) ? secret : undefined;
+        const secret = records.secret(keyspace.id, locator);
+        if (secret == null) return secret;
+        if (secret.hash === undefined) return null;
+        const matches = records.matches(secret.hash, locator, token);
+        return matches === undefined ? undefined : matches ? secret : null;
       }
     }
   }

@@ -17,7 +17,7 @@ interface Batch {
 }
 
 export class UsageRecorder {
-  #counts = new Map<string, UsageIncrement>();
+  #counts = new Map<string, { -readonly [Field in keyof UsageIncrement]: UsageIncrement[Field] }>();
   #batch: Batch | undefined;
   #batches = 0;
   #flushing: Promise<void> = Promise.resolve();
@@ -42,7 +42,14 @@ export class UsageRecorder {
 
   /** Counts one VALID answer at `now` (milliseconds since 1970). */
   count(keyId: string, now: number): void {
-    this.#add({ keyId, count: 1, lastUsedTime: now });
+    const known = this.#counts.get(keyId);
+    if (known === undefined) {
+      if (this.#counts.size >= MAX_KEYS) this.dropped++;
+      else this.#counts.set(keyId, { keyId, count: 1, lastUsedTime: now });
+      return;
+    }
+    known.count++;
+    if (now > known.lastUsedTime) known.lastUsedTime = now;
   }
 
   /** Records what was counted so far. On failure nothing is lost. */
@@ -104,18 +111,5 @@ export class UsageRecorder {
     const counts = [...this.#counts.values()];
     this.#counts = new Map();
     return counts;
-  }
-
-  #add({ keyId, count, lastUsedTime }: UsageIncrement): void {
-    const before = this.#counts.get(keyId);
-    if (before === undefined && this.#counts.size >= MAX_KEYS) {
-      this.dropped += count;
-      return;
-    }
-    this.#counts.set(keyId, {
-      keyId,
-      count: (before?.count ?? 0) + count,
-      lastUsedTime: Math.max(before?.lastUsedTime ?? 0, lastUsedTime),
-    });
   }
 }

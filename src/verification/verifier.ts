@@ -1,8 +1,10 @@
-/** Verify: token -> keyspace -> secret -> key -> owner -> verdict -> usage. */
+/** Verify: token -> keyspace -> secret -> key -> owner -> verdict -> usage, in one pass over records (reading.ts). */
 
 import { type Key, type SecretAge, secretAge, secretUsageId } from '../domain/key.ts';
 import { accepts, type Keyspace, KeyspaceDirectory } from '../domain/keyspace.ts';
-import type { StandingKey } from '../domain/standing.ts';
+import { ownerId } from '../domain/owner.ts';
+import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
+import { type StandingKey, standing } from '../domain/standing.ts';
 import { bareToken } from '../domain/token.ts';
 import {
   type Check,
@@ -15,8 +17,9 @@ import {
   type VerifyStatus,
 } from '../domain/verdict.ts';
 import type { KeyStore } from '../storage/key-store.ts';
+import type { KnownRecords } from '../storage/known.ts';
+import { AtHand, Reading, type Records } from './reading.ts';
 import type { Secrets } from './secrets.ts';
-import { standingOf } from './standing.ts';
 import type { UsageRecorder } from './usage.ts';
 
 export interface VerifyQuestion {
@@ -46,17 +49,22 @@ export interface VerifyAnswer {
   readonly recordAge: number;
   /** That of the token's prefix, where the caller may verify in it. */
   readonly keyspace: Keyspace | undefined;
+  /** The generation of the secret that matched. */
+  readonly generation: string | undefined;
+  /** Milliseconds since 1970 at which it was judged. */
+  readonly time: number;
   /** With `explain`: every check in the order in which it was made. */
   readonly checks: readonly Check[];
 }
 
-/** What gives out copies tells how old one may be. */
-interface CopyAges {
+/** What gives out copies tells how old one may be, and what is at hand. */
+interface Copies {
   readonly ageOf: (key: Key) => number;
+  readonly known: KnownRecords;
 }
 
 /** A key whose secret matched a token. */
-interface Match {
+export interface Match {
   readonly key: StandingKey;
   /** Milliseconds for which changes of it may have gone unseen. */
   readonly recordAge: number;
@@ -65,23 +73,33 @@ interface Match {
   readonly generation: string;
 }
 
+/** A match as it is kept in memory, with the key's own record. */
+interface Kept extends Match {
+  readonly record: Key;
+}
+
+/** Told of each check. */
+type Note = (name: string, passed: boolean, detail: string) => void;
+
 /** A match, or why there is none. */
 type Found = Match | { readonly status: keyof typeof UNMATCHED_MESSAGES; readonly keyspace?: Keyspace };
 
 const PRINTABLE = /^[\x21-\x7e]+$/;
 
 export class Verifier {
-  readonly #cached: KeyStore & Partial<CopyAges>;
+  readonly #cached: KeyStore & Partial<Copies>;
   readonly #record: KeyStore;
   readonly #secrets: Secrets;
   readonly #usage: UsageRecorder;
   readonly #now: () => number;
+  /** Undefined where nothing is kept. */
+  readonly #atHand: AtHand | undefined;
   /** By the list that each was made from: the cache hands out the same one until a keyspace changes. */
   readonly #directories = new WeakMap<readonly Keyspace[], KeyspaceDirectory>();
 
   constructor(parts: {
     /** Where CACHED questions are answered from. */
-    readonly cached: KeyStore & Partial<CopyAges>;
+    readonly cached: KeyStore & Partial<Copies>;
     /** The system of record itself. */
     readonly record: KeyStore;
     readonly secrets: Secrets;
@@ -94,6 +112,8 @@ export class Verifier {
     this.#secrets = parts.secrets;
     this.#usage = parts.usage;
     this.#now = parts.now;
+    const { known } = parts.cached;
+    this.#atHand = known === undefined ? undefined : new AtHand(known, parts.secrets.argon2);
   }
 
   /**
@@ -103,8 +123,38 @@ export class Verifier {
    * @throws Failure `unavailable`, or `exhausted` where too much Argon2id work is under way.
    */
   async verify(question: VerifyQuestion, mayVerify: (keyspaceId: string) => boolean): Promise<VerifyAnswer> {
+    const judge = (records: Records) => this.#verify(question, mayVerify, records);
+    const answer = await this.#read(question.strong, judge);
+    if (!question.explain) this.countUse(answer);
+    return answer;
+  }
+
+  /** As `verify`, from what is in memory; undefined where that does not do. The use is not counted: see `countUse`. */
+  verifyAtHand(
+    question: VerifyQuestion,
+    mayVerify: (keyspaceId: string) => boolean,
+  ): VerifyAnswer | undefined {
+    if (question.strong || !this.#atHand?.known.begin()) return undefined;
+    return this.#verify(question, mayVerify, this.#atHand);
+  }
+
+  #read<Answer>(strong: boolean, judge: (records: Records) => Answer | undefined): Promise<Answer> {
+    const store: KeyStore & Partial<Copies> = strong ? this.#record : this.#cached;
+    return new Reading(store, store.known, this.#secrets.argon2).until(judge);
+  }
+
+  #verify(
+    question: VerifyQuestion,
+    mayVerify: (keyspaceId: string) => boolean,
+    records: Records,
+  ): VerifyAnswer | undefined {
+    const now = this.#now();
     const checks: Check[] = [];
-    const found = await this.#find(question, mayVerify, (check) => question.explain && checks.push(check));
+    const note: Note | undefined = question.explain
+      ? (name, passed, detail) => checks.push({ name, passed, detail })
+      : undefined;
+    const found = this.#find(question, mayVerify, records, now, note);
+    if (found === undefined) return undefined;
     const { keyspace } = found;
     if ('status' in found) {
       const { status } = found;
@@ -117,37 +167,46 @@ export class Verifier {
         reusableFor: 0,
         recordAge: 0,
         keyspace,
+        generation: undefined,
+        time: now,
         checks,
       };
     }
     const { key, keyspace: own, generation, recordAge } = found;
-    const now = this.#now();
-    const verdict = judge(key, question.demands, now);
+    const { status, message, missingPermissions } = judge(key, question.demands, now);
     if (question.explain) checks.push(...explainVerdict(key, question.demands, now));
-    else if (verdict.status === 'valid') this.#count(key, generation, now);
     const age = generation === key.generation ? 'current' : 'previous';
     // A refusal may end at any moment, and who asks the system of record wants no older answer.
-    const reusable = verdict.status === 'valid' && !question.strong;
+    const reusable = status === 'valid' && !question.strong;
     return {
-      ...verdict,
+      status,
+      message,
+      missingPermissions,
       key,
       secretAge: age,
       reusableFor: reusable ? reusableFor(key, own, age, now) : 0,
-      recordAge,
+      recordAge: question.strong ? 0 : recordAge,
       keyspace,
+      generation,
+      time: now,
       checks,
     };
   }
 
-  /** Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
-  #count(key: Key, generation: string, now: number): void {
-    this.#usage.count(key.id, now);
-    if (generation !== key.generation) this.#usage.count(secretUsageId(key.id, generation), now);
+  /** Counts a valid answer. Uses of a replaced secret are counted apart as well: they tell who has not switched yet. */
+  countUse({ status, key, generation, time }: VerifyAnswer): void {
+    if (status !== 'valid' || key === undefined) return;
+    this.#usage.count(key.id, time);
+    if (generation !== undefined && generation !== key.generation)
+      this.#usage.count(secretUsageId(key.id, generation), time);
   }
 
   /** The keyspaces as they are now, in a form that finds one by token. */
   async directory(strong = false): Promise<KeyspaceDirectory> {
-    const keyspaces = await (strong ? this.#record : this.#cached).listKeyspaces();
+    return this.#directoryOf(await (strong ? this.#record : this.#cached).listKeyspaces());
+  }
+
+  #directoryOf(keyspaces: readonly Keyspace[]): KeyspaceDirectory {
     let directory = this.#directories.get(keyspaces);
     if (directory === undefined) {
       directory = new KeyspaceDirectory(keyspaces);
@@ -162,75 +221,116 @@ export class Verifier {
    * @returns undefined where the token opens none.
    */
   async match(token: string, strong: boolean): Promise<Match | undefined> {
-    const keyspace = (await this.directory(strong)).forToken(token);
-    if (keyspace === undefined || !PRINTABLE.test(token) || !accepts(keyspace, token)) return undefined;
-    const opened = await this.#open(keyspace, token, strong);
-    return opened === undefined ? undefined : { ...opened, keyspace };
+    return (await this.#read(strong, (records) => this.#match(token, records))) ?? undefined;
   }
 
-  async #find(
+  /** As `match`, from what is in memory: null where the token opens none, undefined where that cannot be told. */
+  matchAtHand(token: string): Match | null | undefined {
+    return this.#atHand?.known.begin() ? this.#match(token, this.#atHand) : undefined;
+  }
+
+  #match(token: string, records: Records): Match | null | undefined {
+    const keyspaces = records.keyspaces();
+    if (keyspaces === undefined) return undefined;
+    const keyspace = this.#directoryOf(keyspaces).forToken(token);
+    if (keyspace === undefined) return null;
+    const now = this.#now();
+    const kept = this.#kept(keyspace, token, records, now);
+    if (kept !== undefined) return kept;
+    if (!PRINTABLE.test(token) || !accepts(keyspace, token)) return null;
+    return this.#open(keyspace, token, records, now);
+  }
+
+  /** Whether a match from memory is what `matchAtHand` would give now for the same token. */
+  stillMatches(match: Match): boolean {
+    if (!this.#atHand?.known.begin() || !this.#atHand.known.holds(match)) return false;
+    // The overlap of a rotation may have ended.
+    return match.generation === match.key.generation;
+  }
+
+  /** The match that was kept with the secret of a token. */
+  #kept(keyspace: Keyspace, token: string, records: Records, now: number): Match | undefined {
+    if (!(records instanceof AtHand)) return undefined;
+    const lookup = this.#secrets.lookupOf(keyspace, token);
+    const kept = lookup && (records.known.kept(keyspace.id, lookup) as Kept | undefined);
+    if (!kept || secretAge(kept.record, kept.generation, now) === undefined) return undefined;
+    return kept;
+  }
+
+  #find(
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
-    note: (check: Check) => void,
-  ): Promise<Found> {
+    records: Records,
+    now: number,
+    note: Note | undefined,
+  ): Found | undefined {
     const token = bareToken(question.token);
-    const holds = (name: string, passed: boolean, success: string, failure: string): boolean => {
-      note({ name, passed, detail: passed ? success : failure });
-      return passed;
-    };
+    const present = token !== '';
+    note?.('present', present, present ? 'a key was given' : 'no key was given');
+    if (!present) return { status: 'missing' };
+    const printable = PRINTABLE.test(token);
+    note?.(
+      'printable',
+      printable,
+      printable ? 'it is printable ASCII' : 'it is not printable ASCII without spaces',
+    );
+    if (!printable) return { status: 'malformed' };
 
-    if (!holds('present', token !== '', 'a key was given', 'no key was given')) return { status: 'missing' };
-    if (
-      !holds(
-        'printable',
-        PRINTABLE.test(token),
-        'it is printable ASCII',
-        'it is not printable ASCII without spaces',
-      )
-    ) {
-      return { status: 'malformed' };
-    }
-    const keyspace = (await this.directory(question.strong)).forToken(token);
+    const keyspaces = records.keyspaces();
+    if (keyspaces === undefined) return undefined;
+    const keyspace = this.#directoryOf(keyspaces).forToken(token);
     // A keyspace that the caller may not verify in is as unknown to it as one that is not there.
     if (keyspace === undefined || !mayVerify(keyspace.id)) {
-      holds('known_prefix', false, '', 'no keyspace that you may verify in has a prefix that begins it');
+      note?.('known_prefix', false, 'no keyspace that you may verify in has a prefix that begins it');
       return { status: 'not-found' };
     }
     const { id } = keyspace;
-    holds('known_prefix', true, `its prefix is that of keyspace ${id}`, '');
+    // What opened a key before, and still would, was well formed.
+    const kept = note === undefined ? this.#kept(keyspace, token, records, now) : undefined;
+    if (kept !== undefined)
+      return isAccepted(keyspace, question.keyspaces) ? kept : { status: 'wrong-keyspace', keyspace };
+    note?.('known_prefix', true, `its prefix is that of keyspace ${id}`);
     const wellFormed = accepts(keyspace, token);
-    if (
-      !holds(
-        'well_formed',
-        wellFormed,
-        `it has the format of ${id}`,
-        `its length, characters or checksum are not those of ${id}`,
-      )
-    ) {
-      return { status: 'malformed', keyspace };
-    }
+    note?.(
+      'well_formed',
+      wellFormed,
+      wellFormed ? `it has the format of ${id}` : `its length, characters or checksum are not those of ${id}`,
+    );
+    if (!wellFormed) return { status: 'malformed', keyspace };
     const accepted = isAccepted(keyspace, question.keyspaces);
-    if (!holds('keyspace', accepted, `the request accepts ${id}`, `the request does not accept ${id}`)) {
-      return { status: 'wrong-keyspace', keyspace };
-    }
-    const opened = await this.#open(keyspace, token, question.strong);
-    holds('secret', opened !== undefined, 'a stored key accepts it', 'no stored key accepts it');
-    return opened === undefined ? { status: 'not-found', keyspace } : { ...opened, keyspace };
+    note?.('keyspace', accepted, `the request ${accepted ? 'accepts' : 'does not accept'} ${id}`);
+    if (!accepted) return { status: 'wrong-keyspace', keyspace };
+
+    const opened = this.#open(keyspace, token, records, now);
+    if (opened === undefined) return undefined;
+    note?.('secret', opened !== null, `${opened === null ? 'no' : 'a'} stored key accepts it`);
+    return opened ?? { status: 'not-found', keyspace };
   }
 
-  /** A secret opens its key only while the key accepts its generation. */
-  async #open(
-    keyspace: Keyspace,
-    token: string,
-    strong: boolean,
-  ): Promise<Omit<Match, 'keyspace'> | undefined> {
-    const store = strong ? this.#record : this.#cached;
-    const secret = await this.#secrets.find(store, keyspace, token);
-    const key = secret === undefined ? undefined : await store.getKey(secret.keyId);
-    if (key === undefined || secret === undefined) return undefined;
+  /**
+   * A secret opens its key only while the key accepts its generation. The owner's record is read after the key: had it been
+   * read before, a key that was made in between would be held against an older generation than its own.
+   */
+  #open(keyspace: Keyspace, token: string, records: Records, now: number): Match | null | undefined {
+    const secret = this.#secrets.find(records, keyspace, token);
+    if (secret == null) return secret;
+    const key = records.key(secret.keyId);
+    if (key == null) return key;
     const { generation } = secret;
-    if (secretAge(key, generation, this.#now()) === undefined) return undefined;
-    const recordAge = strong ? 0 : (this.#cached.ageOf?.(key) ?? 0);
-    return { key: await standingOf(store, key, keyspace), recordAge, generation };
+    if (secretAge(key, generation, now) === undefined) return null;
+    // The reserved keyspace has no owner effects.
+    const owned = key.owner !== undefined && keyspace.id !== RESERVED_KEYSPACE;
+    const idOfOwner = owned ? ownerId(keyspace.id, key.owner) : undefined;
+    const owner = idOfOwner === undefined ? null : records.owner(idOfOwner);
+    if (owner === undefined) return undefined;
+    const match = {
+      key: standing(key, keyspace, owner ?? undefined),
+      keyspace,
+      generation,
+      recordAge: this.#cached.ageOf?.(key) ?? 0,
+    };
+    if (records instanceof AtHand)
+      records.known.keep(secret, idOfOwner, { ...match, record: key } satisfies Kept);
+    return match;
   }
 }

@@ -220,7 +220,8 @@ describe('UpdateKeyspace', () => {
     const { body } = await update({ onPartition: 'ON_PARTITION_STRICT' }, 'onPartition');
     expect(Date.parse(body.propagation.effectiveTime) - Date.now()).toBeGreaterThan(1_900_000);
     expect(await policy()).toEqual(['ON_PARTITION_STRICT', '2000s']);
-    expect(await rename('three')).toBeLessThan(1_900_000);
+    // And so does each one that follows, until nobody has it any more.
+    expect(await rename('three')).toBeGreaterThan(1_900_000);
   });
 
   test.each([

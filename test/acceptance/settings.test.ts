@@ -59,6 +59,12 @@ describe('a start with settings that cannot be', () => {
     ['a database of another kind', { MONGODB_URI: 'postgres://user:hunter2@localhost' }, 'MONGODB_URI'],
     ['a Redis that is none', { REDIS_URL: 'http://:hunter2@localhost' }, 'REDIS_URL must be redis://'],
     [
+      'a database of Redis that is no number',
+      { REDIS_URL: 'redis://:hunter2@localhost/abc' },
+      'REDIS_URL must',
+    ],
+    ['a part of a database of Redis', { REDIS_URL: 'redis://:hunter2@localhost/0/1' }, 'REDIS_URL must'],
+    [
       'a setting that this version does not have',
       { GATEHOUSE_METRICS_PORT: '9090' },
       'GATEHOUSE_METRICS_PORT',

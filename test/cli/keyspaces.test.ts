@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -191,4 +191,24 @@ test('keyspaces list and get show what there is', async () => {
   );
   expect(ids).toEqual(expect.arrayContaining(['default', 'gatehouse']));
   expect((await cli(['get', 'default'])).stdout).toMatch(/^prefix +gate_$/m);
+});
+
+test('keyspaces get shows what holds, and whether the keyspace says so', async () => {
+  await apply(keyspace('rem', 'cacheTtl: 30s', 'clientCacheTtl: 0s'));
+  const { stdout } = await cli(['get', 'rem']);
+  expect(stdout).toMatch(/^cache ttl +30s$/m);
+  expect(stdout).toMatch(/^negative ttl +1m \(default\)$/m);
+  expect(stdout).toMatch(/^client cache ttl +0s$/m);
+  const { stdout: silent } = await cli(['get', 'default']);
+  expect(silent).toMatch(/^cache ttl +5m \(default\)$/m);
+  expect(silent).toMatch(/^client cache ttl +0s \(default\)$/m);
+  expect(JSON.parse((await cli(['get', 'default', '--json'])).stdout).keyspace).not.toHaveProperty(
+    'cacheTtl',
+  );
+});
+
+test('the example in the README can be applied', async () => {
+  const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
+  const [, example = ''] = /```yaml\n(.*?)```/s.exec(readme) ?? [];
+  expect(await apply(example)).toEqual({ code: 0, stdout: 'created shop\n', stderr: '' });
 });

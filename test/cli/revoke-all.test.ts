@@ -87,7 +87,7 @@ describe('keys revoke-all', () => {
       );
       expect([code, stdout]).toEqual([3, '']);
       expect(stderr).toBe(
-        'error: 1 key matches, not 2; nothing was revoked (FAILED_PRECONDITION, COUNT_MISMATCH)\n',
+        'error: 1 key matches, not 2; this call revoked nothing (FAILED_PRECONDITION, COUNT_MISMATCH)\n',
       );
     }
     expect(await stateOf(id)).toBe('KEY_STATE_ACTIVE');

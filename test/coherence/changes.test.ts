@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Changes } from '../../src/coherence/changes.ts';
 import { storeUnavailable } from '../../src/domain/failure.ts';
+import type { Keyspace } from '../../src/domain/keyspace.ts';
 import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace, updateKeyspace } from '../../src/keys/keyspaces.ts';
 import { updateOwner } from '../../src/keys/owners.ts';
@@ -242,23 +243,98 @@ describe('a flood of changes of one record', () => {
   });
 });
 
-test('a change that shortens client_cache_ttl is effective when the longer one is over, also by who never looked', async () => {
-  const parts = await makeParts();
-  const root = await callBy(parts, ROOT_KEY);
-  await createKeyspace(parts, root, draft({ clientCacheTtl: 60_000 }));
-  const changes = new Changes(
-    parts.store,
-    () => T0,
-    () => undefined,
-  );
-  const shortened = await updateKeyspace(
-    { ...parts, changes },
-    root,
-    'shop',
-    (keyspace) => ({ ...keyspace, clientCacheTtl: 0 }),
-    undefined,
-  );
-  expect(shortened.propagation.effectiveTime).toBe(T0 + 60_000);
+describe('the effective time of a change, where answers outlive it', () => {
+  const MINUTE = 60_000;
+  const SPREAD = 10_000;
+
+  /** A keyspace, and several processes that change things over its store; no two know of each other. */
+  async function processes(fields: Parameters<typeof draft>[0]) {
+    const parts = await makeParts();
+    const root = await callBy(parts, ROOT_KEY);
+    await createKeyspace(parts, root, draft(fields));
+    const { id } = await withKey(parts);
+    const at = (now: number) => {
+      const changes = new Changes(
+        parts.store,
+        () => now,
+        () => undefined,
+      );
+      return {
+        async update(fields: Partial<Keyspace>) {
+          const edit = (keyspace: Keyspace) => ({ ...keyspace, ...fields });
+          const { propagation, record } = await updateKeyspace(
+            { ...parts, changes },
+            root,
+            'shop',
+            edit,
+            undefined,
+          );
+          return { effectiveTime: propagation.effectiveTime, revision: record.revision };
+        },
+        async rename() {
+          const { propagation } = await updateKey(
+            { ...parts, changes },
+            root,
+            id,
+            { name: `at ${now}` },
+            undefined,
+          );
+          return propagation.effectiveTime;
+        },
+      };
+    };
+    return { parts, at };
+  }
+
+  test('is when the longer ones are over, after one that shortens them: that one and all later ones, made anywhere', async () => {
+    const { at, parts } = await processes({ clientCacheTtl: MINUTE });
+    expect(await at(T0).rename()).toBe(T0 + MINUTE);
+    const over = T0 + MINUTE + SPREAD;
+    expect((await at(T0).update({ clientCacheTtl: 0 })).effectiveTime).toBe(over);
+    expect(await at(T0 + 1).rename()).toBe(over);
+    expect(await at(over - 1).rename()).toBe(over);
+    expect(await at(over + 1).rename()).toBe(over + 1);
+    // It is nobody's field but the store's.
+    const [event] = (await parts.store.listEvents({ kind: 'keyspace', id: 'shop' })).slice(-1);
+    expect(event?.changedFields).toEqual(['client_cache_ttl']);
+  });
+
+  test('is that of the longest, where it is shortened twice, and made longer again', async () => {
+    const { at } = await processes({ clientCacheTtl: MINUTE });
+    const over = T0 + MINUTE + SPREAD;
+    await at(T0).update({ clientCacheTtl: 30_000 });
+    await at(T0 + 1).update({ clientCacheTtl: 0 });
+    expect(await at(T0 + 2).rename()).toBe(over);
+    await at(T0 + 3).update({ clientCacheTtl: 2 * MINUTE });
+    expect(await at(T0 + 4).rename()).toBe(T0 + 4 + 2 * MINUTE);
+  });
+
+  test('is longer by the time for which a replica that is cut off may go on', async () => {
+    const { at } = await processes({
+      clientCacheTtl: MINUTE,
+      onPartition: 'available',
+      partitionBound: MINUTE,
+    });
+    await at(T0).update({ clientCacheTtl: 0, partitionBound: 2 * MINUTE });
+    expect(await at(T0 + 1).rename()).toBe(T0 + 1 + 2 * MINUTE);
+    await at(T0 + 2).update({ partitionBound: 1000 });
+    expect(await at(T0 + 3).rename()).toBe(T0 + 2 + 2 * MINUTE + SPREAD);
+  });
+
+  test('that the store cannot tell leaves the change unconfirmed', async () => {
+    const state = { away: false };
+    const parts = await makeParts((store) =>
+      overlaidStore(store, {
+        listKeyspaces: () =>
+          state.away ? Promise.reject(storeUnavailable(new Error('away'))) : store.listKeyspaces(),
+      }),
+    );
+    const { id } = await withKey(parts);
+    const key = await parts.store.getKey(id);
+    if (key === undefined) throw new Error('it was just made');
+    state.away = true;
+    await expect(parts.changes.confirmKey(key)).rejects.toMatchObject({ reason: 'PROPAGATION_UNCONFIRMED' });
+  });
 });
 
 describe('an event that cannot be published', () => {

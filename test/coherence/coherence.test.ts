@@ -1,7 +1,7 @@
 /** A process whose Redis cannot be asked when it starts: it may be that of the others, and may be another one. */
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Coherence, seldom, startCoherence } from '../../src/coherence/coherence.ts';
+import { type Coherence, startCoherence } from '../../src/coherence/coherence.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -24,7 +24,7 @@ async function open(): Promise<KeyStore> {
 
 /** @param lines where it writes its log. */
 async function start(store: KeyStore, redisUrl: string, lines: string[] = []): Promise<Coherence> {
-  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } });
+  const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } });
   const coherence = await startCoherence(
     store,
     { mongodbUri: undefined, redisUrl },
@@ -37,24 +37,6 @@ async function start(store: KeyStore, redisUrl: string, lines: string[] = []): P
 }
 
 const isHeld = ({ replica }: Coherence) => expect.poll(() => replica?.held, { timeout: 8000 });
-
-test('errors that come in turn, with each try, are a line each in a minute', () => {
-  const lines: string[] = [];
-  const line = ({ err }: { err: Error }) => void lines.push(err.message);
-  let now = 0;
-  const tell = seldom({ warn: line, error: line } as unknown as Parameters<typeof seldom>[0], () => now);
-  const storm = () => {
-    for (let count = 0; count < 100; count++) {
-      tell(new Error('timed out'));
-      tell(new Error('refused'));
-    }
-  };
-  storm();
-  expect(lines).toEqual(['timed out', 'refused']);
-  now = 60_000;
-  storm();
-  expect(lines).toHaveLength(4);
-});
 
 describe.skipIf(REDIS === '')('a start while Redis is away', () => {
   test('joins the others later, where it is theirs', async () => {
@@ -85,5 +67,39 @@ describe.skipIf(REDIS === '')('a start while Redis is away', () => {
     expect(await other.command('KEYS', '*')).toEqual([]);
     await expect(wrong.spread.confirm(RECORDS)).rejects.toMatchObject({ reason: 'PROPAGATION_UNCONFIRMED' });
     await isHeld(first).toBe(true);
+  });
+});
+
+describe.skipIf(REDIS === '')('what whoever runs it is told', () => {
+  test('that Redis is away and back, each once; the lease that lapsed is counted while it is away', async () => {
+    const [store, redis] = [await open(), await server()];
+    const lines: string[] = [];
+    const { replica } = await start(store, redis.url(), lines);
+    if (replica === undefined) throw new Error('there is a Redis');
+    const said = (text: string) => lines.filter((line) => line.includes(text)).length;
+    await expect.poll(() => replica.replicas, { timeout: 8000 }).toBe(1);
+    await redis.kill();
+    await expect.poll(() => replica.counts.lapses.late, { timeout: 5000 }).toBe(1);
+    expect(replica.replicas).toBe(0);
+    await expect.poll(() => said('Redis is away or does not answer')).toBeGreaterThan(0);
+    expect(said('Redis answers again')).toBe(0);
+    await redis.start();
+    await expect.poll(() => replica.held, { timeout: 8000 }).toBe(true);
+    expect(said('Redis answers again')).toBe(1);
+    expect(replica.counts.lapses.late).toBe(1);
+    expect(said(`"replica":"${replica.id}"`)).toBe(1);
+  });
+
+  test('which replica has gone silent, and how many are left', async () => {
+    const [store, redis] = [await open(), await server()];
+    const lines: string[] = [];
+    const { replica, spread } = await start(store, redis.url(), lines);
+    await expect.poll(() => replica?.replicas, { timeout: 8000 }).toBe(1);
+    const { domain } = await store.readRegistry();
+    await redis.command('HSET', `gatehouse:{${domain}}:members`, 'silent', '0/1');
+    expect(await spread.confirm(RECORDS)).toMatchObject({ replicas: 2, acknowledged: 1 });
+    await expect.poll(() => replica?.counts.removed).toBe(1);
+    expect(replica?.replicas).toBe(1);
+    expect(lines.join('')).toMatch(/"replica":"silent".*has gone silent and was taken off/);
   });
 });

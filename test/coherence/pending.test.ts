@@ -126,7 +126,7 @@ describe('the sweep', () => {
   afterEach(() => void vi.useRealTimers());
 
   /** A sweep, and a way to let it make rounds one after the other. */
-  function sweeping(store: KeyStore, onError: (error: unknown) => void = fail) {
+  function sweeping(store: KeyStore, onError: (error: unknown) => void = fail, onAnswered?: () => void) {
     const listed = vi.fn(store.listUnpublished.bind(store));
     let now = 0;
     const sweep = new PendingSweep(
@@ -134,6 +134,7 @@ describe('the sweep', () => {
       finishing(store),
       () => now,
       onError,
+      onAnswered,
     );
     const rounds = async (count: number) => {
       for (let round = 0; round < count; round++) {
@@ -183,7 +184,7 @@ describe('the sweep', () => {
     await sweep.stop();
   });
 
-  test('goes on after a store that was away', async () => {
+  test('goes on after a store that was away, and tells once that it is back', async () => {
     const store = await openSqliteStore(':memory:');
     const errors: unknown[] = [];
     let away = true;
@@ -193,14 +194,18 @@ describe('the sweep', () => {
         return store.listUnpublished(limit);
       },
     });
-    const { sweep, rounds } = sweeping(flaky, (error) => errors.push(error));
+    const { sweep, rounds } = sweeping(
+      flaky,
+      (error) => errors.push(error),
+      () => errors.push('back'),
+    );
     const key = await leaveKey(store);
     await rounds(1);
     away = false;
     await rounds(1 + GRACE_MS / INTERVAL_MS);
     await expect.poll(() => isPublished(store, key)).toBe(true);
     await sweep.stop();
-    expect(errors).toHaveLength(1);
+    expect(errors).toEqual([expect.any(Error), 'back']);
   });
 
   test('does not pile up on a store that is slow to answer', async () => {

@@ -36,7 +36,10 @@ export async function fill(store: MovableStore): Promise<All> {
   const registry = changed(await store.readRegistry(), { prefixes: { a_: 'a', ab_: 'a-b' } });
   await store.replaceRegistry(registry);
   const loud = sampleKeyspace({ id: 'a-b' });
-  const keyspace = [sampleKeyspace({ id: 'a', ...ENDED }), { ...loud, pending: [sampleEvent(loud)] }];
+  const keyspace = [
+    sampleKeyspace({ id: 'a', olderAnswersUntil: T0, ...ENDED }),
+    { ...loud, pending: [sampleEvent(loud)] },
+  ];
   for (const one of keyspace) await store.insertKeyspace(one);
 
   const silent = sampleOwner({ keyspace: 'a', permissionBound: ['docs:*'], notBefore: T0 - 9 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import type { SpreadRecord } from '../../src/coherence/spread.ts';
-import { recordName, secretName } from '../../src/storage/cache/memory.ts';
+import { recordName, secretName } from '../../src/storage/cache/names.ts';
 import type { RecordName } from '../../src/storage/cache/shared.ts';
 import type { KeyStore } from '../../src/storage/key-store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/open.ts';

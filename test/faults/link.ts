@@ -18,6 +18,8 @@ export interface Link {
   halfOpen(): void;
   /** From now on what is sent, either way, arrives so many milliseconds later, in order; so does its end. */
   delay(ms: number): void;
+  /** From now on new connections lead to another port, as behind a name that leads elsewhere; the others stay. */
+  lead(targetPort: number): void;
   /**
    * From now on nothing is in the way, on the same port. What is under way arrives when it would have.
    * @throws Error where something else has taken the port since it was cut.
@@ -28,6 +30,7 @@ export interface Link {
 }
 
 interface Faults {
+  targetPort: number;
   halfOpen: boolean;
   delayMs: number;
 }
@@ -39,10 +42,10 @@ interface Connection {
 
 /** A link to a port of this machine. A connection is accepted also where nothing listens there; then it ends at once. */
 export async function link(targetPort: number): Promise<Link> {
-  const faults: Faults = { halfOpen: false, delayMs: 0 };
+  const faults: Faults = { targetPort, halfOpen: false, delayMs: 0 };
   const connections = new Set<Connection>();
   const accept = (client: Socket) => {
-    const connection = connectionOf(client, targetPort, faults, () => connections.delete(connection));
+    const connection = connectionOf(client, faults, () => connections.delete(connection));
     connections.add(connection);
   };
   let server = await listening(0, accept);
@@ -63,6 +66,9 @@ export async function link(targetPort: number): Promise<Link> {
     delay(ms) {
       faults.delayMs = ms;
     },
+    lead(port) {
+      faults.targetPort = port;
+    },
     async restore() {
       Object.assign(faults, { halfOpen: false, delayMs: 0 });
       if (!server.listening) server = await listening(port, accept);
@@ -72,9 +78,9 @@ export async function link(targetPort: number): Promise<Link> {
 }
 
 /** @param onEnd called when both sides have ended. */
-function connectionOf(client: Socket, targetPort: number, faults: Faults, onEnd: () => void): Connection {
+function connectionOf(client: Socket, faults: Faults, onEnd: () => void): Connection {
   let silent = faults.halfOpen;
-  const target = silent ? new Socket().destroy() : connect(targetPort, '127.0.0.1');
+  const target = silent ? new Socket().destroy() : connect(faults.targetPort, '127.0.0.1');
   const both = [client, target];
   for (const [from, to] of [
     [client, target],

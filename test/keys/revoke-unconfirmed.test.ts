@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type Spread, unconfirmed } from '../../src/coherence/spread.ts';
 import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace } from '../../src/keys/keyspaces.ts';
+import { updateOwner } from '../../src/keys/owners.ts';
 import { getKey } from '../../src/keys/read.ts';
 import { revokeKey } from '../../src/keys/revoke.ts';
 import { revokeKeys } from '../../src/keys/revoke-keys.ts';
@@ -35,7 +36,10 @@ async function rig() {
     away = true;
     counts.waits = 0;
   };
-  return { parts, root, counts, leave };
+  const comeBack = () => {
+    away = false;
+  };
+  return { parts, root, counts, leave, comeBack };
 }
 
 const refused = { kind: 'unavailable', reason: 'PROPAGATION_UNCONFIRMED' };
@@ -62,6 +66,28 @@ describe('without the other replicas', () => {
       for (const { key } of keys) expect((await parts.store.getKey(key.id))?.pending).toEqual([]);
     },
   );
+
+  test.each([
+    ['not_before', { notBefore: 1 }],
+    ['a change that says nothing new', { disabled: false }],
+  ])('UpdateOwner again with %s', async (_what, again) => {
+    const { parts, root, leave, comeBack } = await rig();
+    const position = { keyspace: 'shop', owner: OWNER };
+    const make = async () => (await createKey(parts, root, 'shop', { ...NOTHING, owner: OWNER })).key;
+    const before = await make();
+    leave();
+    const end = updateOwner(parts, root, position, { notBefore: 1 }, undefined);
+    await expect(end).rejects.toMatchObject(refused);
+    const since = await make();
+    comeBack();
+    const { propagation } = await updateOwner(parts, root, position, again, undefined);
+    expect(propagation).toMatchObject({ replicas: 1, acknowledged: 1 });
+    const isRevoked = async ({ id }: { readonly id: string }) =>
+      (await getKey(parts, root.caller, id)).key.revokeTime !== undefined;
+    expect(await isRevoked(before)).toBe(true);
+    // As docs/errors.md says of both.
+    expect(await isRevoked(since)).toBe('notBefore' in again);
+  });
 
   test('RevokeKey with include_descendants ends them all, and waits for the first alone', async () => {
     const { parts, root, counts, leave } = await rig();

@@ -43,6 +43,11 @@ describe.each(WAYS)('bodies in $protocol over $over', (way) => {
       ': the body is not valid JSON (at character 13)',
     ]);
     expect(await invalid('')).toEqual([': the body is not valid JSON']);
+    // A quotation of it may end within a character.
+    for (let index = 0; index < 12; index++) {
+      const text = `${'x'.repeat(index)}${'\u{10ffff}'.repeat(40)}`;
+      expect(await invalid(text)).toEqual([expect.stringMatching(/^: the body is not valid JSON/)]);
+    }
   });
 
   test('bytes that are no protobuf are INVALID_ARGUMENT and name the message', async () => {

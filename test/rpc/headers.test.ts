@@ -21,7 +21,7 @@ describe.each(WAYS)('headers in $protocol over $over', (way) => {
     expect((await rig.line('mine 42')).method).toBe('gatehouse.v1.KeyService/GetKey');
     for (const bad of ['x'.repeat(129), 'caf\xe9', '']) {
       const { answer } = await withHeaders('x-request-id', bad);
-      expect(answer.headers['x-request-id']).toMatch(/^req_[0-9a-f-]{36}$/);
+      expect(answer.headers['x-request-id']).toMatch(/^req_[0-9A-Za-z]{25}$/);
     }
   });
 

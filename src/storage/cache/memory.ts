@@ -27,6 +27,9 @@ import type {
   UsageIncrement,
 } from '../key-store.ts';
 import { Lookups } from '../lookups.ts';
+import { StoreAbsence } from './absence.ts';
+import { MemoryRecords } from './known.ts';
+import { ALL, type KnownOwner, keyspaceOf, recordName, secretName } from './names.ts';
 import { type Ages, RecordCache } from './records.ts';
 import type { Lease, RecordName, SharedRecord, SharedRecords } from './shared.ts';
 import { UnleasedReads } from './unleased.ts';
@@ -45,26 +48,19 @@ export interface CacheParts {
   readonly shared?: SharedRecords;
 }
 
-/** What is known of an owner. That it has no record is kept as well: only owners of stored keys are asked for. */
-interface KnownOwner {
-  readonly keyspace: string;
-  readonly record: OwnerRecord | undefined;
-}
-
-// All keyspaces are one entry: they are few, and callers find them by what only the whole list shows.
-const ALL = 'keyspaces';
-
 export class CachedKeyStore implements KeyStore {
   /** Each with its `hits`, `shared` and `misses`. */
   readonly secrets: RecordCache<Secret>;
   readonly keys: RecordCache<Key>;
   readonly owners: RecordCache<KnownOwner>;
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
+  readonly known: MemoryRecords;
   readonly #inner: KeyStore;
   readonly #lease: Lease;
   readonly #shared: SharedRecords | undefined;
   /** With its `asked` and `kept`. */
-  readonly unleased = new UnleasedReads();
+  readonly unleased: UnleasedReads;
+  readonly #absence: StoreAbsence;
   #closed = false;
   /** Of each keyspace, and the list that they were taken from. */
   #policies: ReadonlyMap<string, CachePolicy> = new Map();
@@ -75,24 +71,36 @@ export class CachedKeyStore implements KeyStore {
     this.#inner = inner;
     this.#lease = lease;
     this.#shared = shared;
+    const absence = new StoreAbsence(() => inner.listKeyspaces());
+    this.#absence = absence;
+    this.unleased = new UnleasedReads(absence);
     const ages: Ages<{ readonly keyspace: string }> = {
       maxAge: ({ keyspace }) => this.#policy(keyspace).cacheTtl,
       absentAge: () => 0,
       partitionBound: ({ keyspace }) => this.#policy(keyspace).partitionBound,
     };
-    this.secrets = new RecordCache<Secret>(sizes.secrets, {
-      ...ages,
-      absentAge: (name) => this.#absentAge(keyspaceOf(name)),
-    });
-    this.keys = new RecordCache<Key>(sizes.keys, ages);
-    this.owners = new RecordCache<KnownOwner>(sizes.owners, ages);
-    this.keyspaces = new RecordCache<readonly Keyspace[]>(Number.MAX_SAFE_INTEGER, {
-      // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
-      maxAge: () => cachePolicy(undefined).cacheTtl,
-      absentAge: () => 0,
-      // Each record of a keyspace has the keyspace's own bound to keep.
-      partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
-    });
+    this.secrets = new RecordCache<Secret>(
+      sizes.secrets,
+      {
+        ...ages,
+        absentAge: (name) => this.#absentAge(keyspaceOf(name)),
+      },
+      absence,
+    );
+    this.keys = new RecordCache<Key>(sizes.keys, ages, absence);
+    this.owners = new RecordCache<KnownOwner>(sizes.owners, ages, absence);
+    this.keyspaces = new RecordCache<readonly Keyspace[]>(
+      Number.MAX_SAFE_INTEGER,
+      {
+        // No keyspace's own: a short one would have the list read for all the others as well. The lease keeps it true.
+        maxAge: () => cachePolicy(undefined).cacheTtl,
+        absentAge: () => 0,
+        // Each record of a keyspace has the keyspace's own bound to keep.
+        partitionBound: (all) => Math.max(0, ...all.map((one) => cachePolicy(one).partitionBound)),
+      },
+      absence,
+    );
+    this.known = new MemoryRecords(this, () => this.#lease.held && !this.#closed);
   }
 
   findSecret(keyspace: string, lookup: string): Promise<Secret | undefined> {
@@ -270,6 +278,7 @@ export class CachedKeyStore implements KeyStore {
   /** A closed store must not go on answering from its copies. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#absence.end();
     try {
       await this.#inner.close();
     } finally {
@@ -352,18 +361,4 @@ export class CachedKeyStore implements KeyStore {
   ping(): Promise<void> {
     return this.#inner.ping();
   }
-}
-
-/** A keyspace's id holds no slash, so no two secrets share a name. */
-export function secretName(keyspace: string, lookup: string): RecordName {
-  return `secret:${keyspace}/${lookup}`;
-}
-
-/** The name of the record that a change is about. */
-export function recordName({ kind, id }: UnpublishedRecord): RecordName {
-  return kind === 'keyspace' ? ALL : `${kind}:${id}`;
-}
-
-function keyspaceOf(name: string): string {
-  return name.slice(name.indexOf(':') + 1, name.indexOf('/'));
 }

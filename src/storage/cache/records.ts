@@ -8,18 +8,18 @@
  *   not be given what was read before it, found or not.
  * - "Not there" is kept apart, for a short time: a flood of made-up keys pushes no good record out.
  * - A copy that is too old is read again, and given out still where the store cannot answer: nothing can be changed there.
+ *   For as long as the store is known to be away, it is given out at once.
  * - What is given out is frozen, so all callers may share one object.
  */
 
 import { LRUCache } from 'lru-cache';
 import { isUnavailable } from '../../domain/failure.ts';
+import type { StoreAbsence } from './absence.ts';
 import { deepFreeze } from './freeze.ts';
 import type { SharedRecord } from './shared.ts';
 
 /** Keys of which it is remembered that they are not there. */
 const MAX_ABSENT = 50_000;
-/** Milliseconds until a copy that is too old, and could not be read again, is tried once more. */
-const RETRY_MS = 1000;
 
 export interface Ages<Value> {
   /** Milliseconds from its reading that a copy lives. */
@@ -30,10 +30,12 @@ export interface Ages<Value> {
   readonly partitionBound: (value: Value) => number;
 }
 
-interface Copy<Value> {
+export interface Copy<Value> {
   readonly value: Value;
   /** By `performance.now()`. */
   readonly readAt: number;
+  /** What was made from it and others, by whoever knows whether it still holds (known.ts). */
+  kept?: object;
 }
 
 type Loaded<Value> = SharedRecord<Value | undefined>;
@@ -49,13 +51,30 @@ export class RecordCache<Value extends object> {
   readonly #copies: LRUCache<string, Copy<Value>>;
   readonly #absent = new LRUCache<string, number>({ max: MAX_ABSENT });
   readonly ages: Ages<Value>;
+  readonly #store: StoreAbsence;
   /** The load of each key that may still be shared and kept: dropping one takes it out of here. */
   readonly #loads = new Map<string, Promise<Value | undefined>>();
 
   /** @param maxSize of all records kept, in characters of JSON; the one unused for longest goes first. */
-  constructor(maxSize: number, ages: Ages<Value>) {
+  constructor(maxSize: number, ages: Ages<Value>, store: StoreAbsence) {
     this.#copies = new LRUCache({ maxSize, sizeCalculation: ({ value }) => JSON.stringify(value).length });
     this.ages = ages;
+    this.#store = store;
+  }
+
+  /** As `copyOf`, and is no use of it. */
+  peekCopy(key: string): Copy<Value> | undefined {
+    return this.#copies.peek(key);
+  }
+
+  /** The copy in memory, however old. Nobody else's copy is ever the same object. */
+  copyOf(key: string): Copy<Value> | undefined {
+    return this.#copies.get(key);
+  }
+
+  /** By `performance.now()`. */
+  freshUntil({ value, readAt }: Copy<Value>): number {
+    return readAt + this.ages.maxAge(value);
   }
 
   /** What is in memory, however old. */
@@ -63,17 +82,23 @@ export class RecordCache<Value extends object> {
     return this.#copies.peek(key)?.value;
   }
 
-  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+  /** What memory says: null where it is remembered that there is none, undefined where it has to be asked for. */
+  look(key: string, now: number): Value | null | undefined {
     const copy = this.#copies.get(key);
-    const now = performance.now();
-    if (copy !== undefined && now - copy.readAt < this.ages.maxAge(copy.value)) {
+    if (copy !== undefined && (now - copy.readAt < this.ages.maxAge(copy.value) || this.#store.away)) {
       this.hits++;
-      return Promise.resolve(copy.value);
+      return copy.value;
     }
     if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
       this.hits++;
-      return Promise.resolve(undefined);
+      return null;
     }
+    return undefined;
+  }
+
+  get(key: string, read: () => Promise<Loaded<Value>>): Promise<Value | undefined> {
+    const known = this.look(key, performance.now());
+    if (known !== undefined) return Promise.resolve(known ?? undefined);
     return this.#loads.get(key) ?? this.#load(key, read);
   }
 
@@ -81,17 +106,20 @@ export class RecordCache<Value extends object> {
     const load = read().then(
       ({ value, age, shared }) => {
         if (shared) this.shared++;
-        else this.misses++;
+        else {
+          this.misses++;
+          this.#store.answered();
+        }
         if (this.#end(key, load)) this.#keep(key, value, age);
         return deepFreeze(value);
       },
       (error: unknown) => {
         this.misses++;
         const mayStay = this.#end(key, load);
-        const old = mayStay && isUnavailable(error) ? this.#copies.get(key) : undefined;
+        if (!isUnavailable(error)) throw error;
+        this.#store.failed();
+        const old = mayStay ? this.#copies.get(key) : undefined;
         if (old === undefined) throw error;
-        // Not each caller shall wait for a store that is away.
-        this.#copies.set(key, { ...old, readAt: performance.now() - this.ages.maxAge(old.value) + RETRY_MS });
         return old.value;
       },
     );

@@ -4,10 +4,8 @@
  */
 
 import { isUnavailable } from '../../domain/failure.ts';
+import type { StoreAbsence } from './absence.ts';
 import { SharedLoads } from './loads.ts';
-
-/** Milliseconds until a store that could not answer is asked again: not each read shall wait for it. */
-const RETRY_MS = 1000;
 
 export class UnleasedReads {
   /** Answers by the store. */
@@ -16,8 +14,11 @@ export class UnleasedReads {
   kept = 0;
 
   readonly #loads = new SharedLoads<unknown>();
-  /** By `performance.now()`; 0: the store answered when it was asked last. */
-  #awayUntil = 0;
+  readonly #store: StoreAbsence;
+
+  constructor(store: StoreAbsence) {
+    this.#store = store;
+  }
 
   /**
    * @param kept what is in memory and may still do, asked for again after the store was.
@@ -28,22 +29,20 @@ export class UnleasedReads {
     load: () => Promise<Value | undefined>,
     kept: () => Value | undefined,
   ): Promise<Value | undefined> {
-    if (this.#awayUntil > 0) {
-      const now = performance.now();
+    if (this.#store.away) {
       const known = kept();
-      if (known !== undefined && now < this.#awayUntil) return this.#keeping(known);
-      // This one asks; the others go on.
-      this.#awayUntil = now + RETRY_MS;
+      if (known !== undefined) return this.#keeping(known);
     }
     try {
       const value = (await this.#loads.get(name, load)) as Value | undefined;
-      this.#awayUntil = 0;
+      this.#store.answered();
       this.asked++;
       return value;
     } catch (error) {
-      const known = isUnavailable(error) ? kept() : undefined;
+      if (!isUnavailable(error)) throw error;
+      this.#store.failed();
+      const known = kept();
       if (known === undefined) throw error;
-      this.#awayUntil = performance.now() + RETRY_MS;
       return this.#keeping(known);
     }
   }

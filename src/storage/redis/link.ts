@@ -14,6 +14,13 @@ const STEADY_MS = 1000;
 const NOT_MASTER = /\b(READONLY|NOREPLICAS)\b/;
 /** A listener hears nothing for hours, so only a question shows that its connection is dead. */
 const LISTENER_CHECK_MS = 2000;
+/** What a server says that takes no such user or password. */
+const REFUSED = /^(WRONGPASS|NOAUTH)\b/;
+/** ... that lets a user not do what he asks for: by itself, and in a script of Redis 6.2 and of later ones. */
+const FORBIDDEN = /\bNOPERM\b|executing the script can't|ACL failure in script/;
+const FORBIDDEN_COMMAND = /'([\w|-]+)' command/;
+/** ... that has fewer databases. */
+const NO_DATABASE = /(DB index is out of range|invalid DB index)/;
 const OLDEST_VERSION = [6, 2];
 /** Seconds: Redis's own default. */
 const DEFAULT_MAX_LAG = 10;
@@ -78,25 +85,39 @@ export class RedisLink {
   readonly #listener: Redis;
   #domain: string | undefined;
   readonly #onError: (error: unknown) => void;
+  readonly #onAnswered: () => void;
   readonly #checkListener: NodeJS.Timeout;
   /** Whether the connection of now was looked at, and may be used. */
   #fit = false;
   #readyAt = Number.NEGATIVE_INFINITY;
   #settleMs = 0;
   #unfit: RedisUnusable | undefined;
+  /** Whether it was Redis that would not do what was asked last. */
+  #refused = false;
+  readonly #tls: boolean;
 
   /**
    * @param url redis:// or rediss://, with user and password.
    * @param domain what the replicas over one store share, whose keys are named by it; undefined: it is yet to be entered.
    * @param onError told of what goes wrong with the connections.
+   * @param onAnswered told when Redis answers: at first, and after what went wrong.
    */
-  constructor(url: string, domain: string | undefined, onError: (error: unknown) => void) {
+  constructor(
+    url: string,
+    domain: string | undefined,
+    onError: (error: unknown) => void,
+    onAnswered: () => void = () => undefined,
+  ) {
     this.#domain = domain;
     this.#onError = onError;
+    this.#onAnswered = onAnswered;
+    this.#tls = url.startsWith('rediss:');
     const options = {
       connectionName: 'gatehouse',
       connectTimeout: CONNECT_MS,
       commandTimeout: COMMAND_MS,
+      // The check of the service's own asks for the same, and says what it is that Redis does not allow.
+      enableReadyCheck: false,
       // Nothing waits for a connection, and nothing is sent twice: who asks decides whether to ask again.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -116,16 +137,17 @@ export class RedisLink {
       scripts: SCRIPTS,
     }) as Scripted;
     this.#listener = new Redis(url, { ...options, connectionName: 'gatehouse-hints' });
-    for (const one of [this.#commands, this.#listener]) one.on('error', onError);
+    for (const one of [this.#commands, this.#listener]) one.on('error', (error) => this.#report(error));
     this.#commands.on('ready', () => {
       this.#readyAt = performance.now();
       this.#check().then(
         () => {
           this.#fit = true;
+          this.#refused = false;
+          onAnswered();
         },
         (error: unknown) => {
-          if (error instanceof RedisUnusable) this.#unfit = error;
-          onError(error);
+          this.#report(error);
           this.#commands.disconnect(true);
         },
       );
@@ -133,7 +155,10 @@ export class RedisLink {
     this.#commands.on('close', () => {
       this.#fit = false;
     });
-    this.#listener.on('ready', () => this.#listen());
+    this.#listener.on('ready', () => {
+      this.#listen();
+      if (this.#fit && !this.#refused) onAnswered();
+    });
     this.#checkListener = setInterval(() => {
       if (this.#listener.status !== 'ready') return;
       this.#listener.ping().catch(() => this.#listener.disconnect(true));
@@ -175,7 +200,10 @@ export class RedisLink {
     if (!this.#fit) return undefined;
     return this.#commands.exists(`${prefixOf(domain)}members`).then(
       (count) => count === 1,
-      () => undefined,
+      (error: unknown) => {
+        this.#reportRefusal(error);
+        return undefined;
+      },
     );
   }
 
@@ -199,6 +227,12 @@ export class RedisLink {
     );
     const [now, last, entries] = reply as [string, string, [string, string[]][]];
     return { epoch: now, last: Number(last), entries: entries.map(entryOf) };
+  }
+
+  /** Begins another epoch, where this one is still that of now. @returns its name; undefined where it was not. */
+  async renew(epoch: string, nonce: string): Promise<string | undefined> {
+    const reply = await this.#run('gatehouseRenew', this.#members, this.#log, nonce, epoch);
+    return (reply as string | null) ?? undefined;
   }
 
   /** Forgets the cached copies of records and puts their change into the log. */
@@ -229,9 +263,9 @@ export class RedisLink {
     return now === epoch ? membersOf(members) : undefined;
   }
 
-  /** Takes a replica off the members where it has noted nothing since. */
-  async remove(replica: string, noted: string): Promise<void> {
-    await this.#run('gatehouseRemove', this.#members, replica, noted);
+  /** Takes a replica off the members where it has noted nothing since. @returns whether it was. */
+  async remove(replica: string, noted: string): Promise<boolean> {
+    return (await this.#run('gatehouseRemove', this.#members, replica, noted)) === 1;
   }
 
   /** Takes this replica off, which holds no lease any more. */
@@ -277,16 +311,48 @@ export class RedisLink {
   }
 
   #listen(): void {
-    if (this.#domain !== undefined) this.#listener.subscribe(this.#hints).catch(this.#onError);
+    if (this.#domain !== undefined)
+      this.#listener.subscribe(this.#hints).catch((error) => this.#report(error));
   }
 
-  #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
-    if (!this.ready) return Promise.reject(new Error('Redis is not connected'));
-    return this.#commands[script](...values);
+  async #run(script: keyof typeof SCRIPTS, ...values: string[]): Promise<unknown> {
+    if (!this.ready) throw new Error('Redis is not connected');
+    try {
+      const answer = await this.#commands[script](...values);
+      if (this.#refused) {
+        this.#refused = false;
+        this.#onAnswered();
+      }
+      return answer;
+    } catch (error) {
+      // All else is told by whoever asked, or by the connection.
+      this.#reportRefusal(error);
+      throw error;
+    }
+  }
+
+  #report(error: unknown): void {
+    if (error instanceof RedisUnusable) this.#unfit = error;
+    if (!this.#reportRefusal(error)) this.#onError(this.#tls ? withoutHandshake(error) : error);
+  }
+
+  /** @returns whether it was one: Redis answers, and will not do what is asked. */
+  #reportRefusal(error: unknown): boolean {
+    const refusal = refusalOf(error);
+    if (refusal === undefined) return false;
+    this.#unfit = refusal;
+    this.#refused = true;
+    this.#onError(refusal);
+    return true;
   }
 
   /** @throws RedisUnusable where what the protocol rests on is not given. */
   async #check(): Promise<void> {
+    const { db = 0 } = this.#commands.options;
+    // The client goes on in database 0 where this fails, in an epoch of its own.
+    if (db > 0) await this.#commands.select(db);
+    // Nobody listens there: only whether it may be done is asked. Nothing else would show it at the start.
+    await this.#commands.publish(`${prefixOf('')}hint`, '');
     const info = await this.#commands.info();
     const field = (name: string) => new RegExp(`^${name}:([^\r\n]*)`, 'm').exec(info)?.[1] ?? '';
     const version = field('redis_version');
@@ -308,15 +374,23 @@ export class RedisLink {
         'REDIS_URL is a Redis Cluster, which is not supported; use one server or a replica set',
       );
     }
+    if (field('loading') === '1') throw new Error('Redis is still loading its data');
     // While another master is being chosen this passes by itself.
     if (field('role') !== 'master') {
       throw new Error('REDIS_URL leads to a replica of Redis, not to its master');
     }
-    const replicas = Number(field('connected_slaves')) > 0;
+    const copies = Number(field('connected_slaves'));
+    const replicas = copies > 0;
     const needed = await this.#setting('min-replicas-to-write');
     if (replicas && needed === 0) {
       throw new RedisUnusable(
         'REDIS_URL is a Redis with replicas that takes writes without them, so that two masters could be taken for one; set min-replicas-to-write to 1 or more',
+      );
+    }
+    // Else both sides of a partition may have as many as they need.
+    if (needed !== undefined && replicas && 2 * (needed + 1) <= copies + 1) {
+      throw new RedisUnusable(
+        `REDIS_URL is a Redis with ${copies} replicas, of which min-replicas-to-write asks for ${needed}, so that two masters could be taken for one; set it to ${Math.floor((copies + 1) / 2)} or more`,
       );
     }
     const lag = (await this.#setting('min-replicas-max-lag')) ?? DEFAULT_MAX_LAG;
@@ -332,6 +406,35 @@ export class RedisLink {
       return undefined;
     }
   }
+}
+
+/** A port without TLS says nothing to what begins it. */
+function withoutHandshake(error: unknown): unknown {
+  if (!(error instanceof Error && error.message === 'connect ETIMEDOUT')) return error;
+  return new Error('no TLS connection in time: Redis is away, or rediss:// leads to a port without TLS', {
+    cause: error,
+  });
+}
+
+/** What the operator has to mend, where an answer of Redis says that. Its words may name the user, never the password. */
+function refusalOf(error: unknown): RedisUnusable | undefined {
+  const message = error instanceof Error ? error.message : '';
+  const [, word] = REFUSED.exec(message) ?? [];
+  if (word !== undefined) {
+    return new RedisUnusable(
+      `REDIS_URL is a Redis that refuses the user or the password given there (${word})`,
+    );
+  }
+  if (FORBIDDEN.test(message)) {
+    const [, command] = FORBIDDEN_COMMAND.exec(message) ?? [];
+    const what =
+      command === undefined ? 'a command, key or channel that is needed' : `the command "${command}"`;
+    return new RedisUnusable(`REDIS_URL is a Redis that does not allow its user ${what} (NOPERM)`);
+  }
+  if (NO_DATABASE.test(message)) {
+    return new RedisUnusable('REDIS_URL names a database by a number that this Redis does not have');
+  }
+  return undefined;
 }
 
 /** Keeps stores apart that share a Redis. */

@@ -27,6 +27,13 @@ if known[1] ~= replid or not known[2] then
 end
 local epoch = replid .. ':' .. known[2]`;
 
+/** Begins another epoch where that of now still is ARGV[2]. KEYS: members, log. ARGV[1]: random. Gives the new one, or nothing. */
+const RENEW = `${EPOCH}
+if epoch ~= ARGV[2] then return false end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], '#seq', '0', '#replid', replid, '#nonce', ARGV[1])
+return replid .. ':' .. ARGV[1]`;
+
 /**
  * ARGV: nonce, replica, the epoch that it knows, the last entry that it has applied, how many syncs it has sent.
  * Gives epoch, last entry, the entries after the one that it has applied.
@@ -54,7 +61,8 @@ for at = 4, #ARGV, 4 do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${LOG_LENGTH}, seq .. '-0',
     'r', ARGV[at], 'k', ARGV[at + 1], 'v', ARGV[at + 2], 't', ARGV[3], 'm', ARGV[at + 3])
 end
-redis.call('PUBLISH', KEYS[3], tostring(seq))
+-- A hint may be lost, so one that is not allowed is no reason to fail.
+redis.pcall('PUBLISH', KEYS[3], tostring(seq))
 return {epoch, tostring(seq), redis.call('HGETALL', KEYS[1])}`;
 
 /** KEYS: members. Gives epoch and members, or nothing where there is no epoch of this server. */
@@ -90,6 +98,7 @@ return 1`;
 
 export const SCRIPTS = {
   gatehouseSync: { lua: SYNC, numberOfKeys: 2 },
+  gatehouseRenew: { lua: RENEW, numberOfKeys: 2 },
   gatehouseAnnounce: { lua: ANNOUNCE, numberOfKeys: 3 },
   gatehouseMembers: { lua: MEMBERS, numberOfKeys: 1 },
   gatehouseRemove: { lua: REMOVE, numberOfKeys: 1 },

@@ -85,6 +85,7 @@ export function valueCases(open: OpenForCase<KeyStore>): void {
         clientCacheTtl: 1,
         onPartition: 'available',
         partitionBound: 3_600_000,
+        olderAnswersUntil: T0,
       });
       const silent = sampleKeyspace({ id: 'b' });
       await store.insertKeyspace(said);

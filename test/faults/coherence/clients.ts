@@ -34,9 +34,9 @@ export class Clients {
     this.#cluster = cluster;
   }
 
-  /** Makes a call as the holder of the root key. */
-  async call(replica: Replica, method: string, body: object): Promise<Answer> {
-    const answer = await this.#cluster.caller.call(replica.http, method, body, ROOT_KEY);
+  /** Makes a call as the holder of the root key, or of another one. */
+  async call(replica: Replica, method: string, body: object, key = ROOT_KEY): Promise<Answer> {
+    const answer = await this.#cluster.caller.call(replica.http, method, body, key);
     const [, name = method] = method.split('/');
     this.#count(`${name} ${answer.code}`);
     return answer;
@@ -98,18 +98,22 @@ export class Clients {
   }
 
   /** Makes a keyspace. @returns its id; undefined where that was not answered with OK. */
-  async tryCreateKeyspace(replica: Replica): Promise<string | undefined> {
+  async tryCreateKeyspace(
+    replica: Replica,
+    hash: 'SHA256' | 'ARGON2ID' = 'SHA256',
+  ): Promise<string | undefined> {
     const id = `space-${names++}`;
     const prefix = `${id.replace('-', '')}_`;
+    // (The first 16 characters of an Argon2id secret are no secret.)
     const { code } = await this.call(replica, 'KeyspaceService/CreateKeyspace', {
-      keyspace: { id, prefix, alphabet: 'ALPHABET_BASE62', secretLength: 32, hash: 'HASH_ALGORITHM_SHA256' },
+      keyspace: { id, prefix, alphabet: 'ALPHABET_BASE62', secretLength: 48, hash: `HASH_ALGORITHM_${hash}` },
     });
     return code === 'ok' ? id : undefined;
   }
 
   /** Makes a keyspace while all is well. */
-  async createKeyspace(replica: Replica): Promise<string> {
-    const id = await this.tryCreateKeyspace(replica);
+  async createKeyspace(replica: Replica, hash?: 'ARGON2ID'): Promise<string> {
+    const id = await this.tryCreateKeyspace(replica, hash);
     if (id === undefined) throw new Error('no keyspace could be made');
     return id;
   }

@@ -9,6 +9,8 @@ const PAUSE_MS = 2500;
 const LASTS_MS = 3000;
 /** What the store is away for at most: each Verify that it keeps waiting waits for its own deadline. */
 const STORE_LASTS_MS = 1500;
+/** Seconds that a clock is stepped by, either way, at most. */
+const STEP_S = 3600;
 const STARTS = 10;
 
 /** Does a fault to a replica, and undoes it. @returns what it was. */
@@ -24,12 +26,14 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
     cutStore: 1,
     silentStore: 1,
     slowStore: 1,
+    stepClock: cluster.hasClocks ? 2 : 0,
     // The first one lives throughout, so that its memory can be looked at.
     kill: index === 0 ? 0 : 2,
     end: index === 0 ? 0 : 1,
   });
   const lasts = choices.between(100, LASTS_MS);
   const slow = choices.between(10, 200);
+  const seconds = choices.between(-STEP_S, STEP_S);
   if (fault === 'pause') replica.pause();
   else if (fault === 'cutRedis') replica.toRedis.cut();
   else if (fault === 'silentRedis') replica.toRedis.halfOpen();
@@ -37,11 +41,13 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
   else if (fault === 'cutStore') replica.toStore.cut();
   else if (fault === 'silentStore') replica.toStore.halfOpen();
   else if (fault === 'slowStore') replica.toStore.delay(slow);
+  else if (fault === 'stepClock') replica.clock.step(seconds);
   else if (fault === 'end') await replica.end();
   else await replica.kill();
   await setTimeout(lasts);
   if (fault === 'pause') replica.resume();
   else if (fault === 'kill' || fault === 'end') await startedAgain(replica);
+  else if (fault === 'stepClock') replica.clock.step(0);
   else await (fault.endsWith('Redis') ? replica.toRedis : replica.toStore).restore();
   return `${fault} of ${replica.name} for ${lasts} ms`;
 }
@@ -50,18 +56,28 @@ export async function harmReplica(cluster: Cluster, choices: Choices): Promise<s
 export async function harmServer(cluster: Cluster, choices: Choices): Promise<string> {
   await setTimeout(choices.between(100, 2 * PAUSE_MS));
   const { redis, store } = cluster;
-  const fault = choices.weighted({ flush: 3, empty: 2, pause: 2, kill: 2, pauseStore: 1, killStore: 1 });
+  const fault = choices.weighted({
+    flush: 3,
+    empty: 2,
+    pause: 2,
+    kill: 2,
+    pauseStore: 1,
+    killStore: 1,
+    stepClock: cluster.hasClocks ? 1 : 0,
+  });
   const lasts = choices.between(50, fault.endsWith('Store') ? STORE_LASTS_MS : LASTS_MS);
   if (fault === 'flush') await redis.command('FLUSHALL');
   else if (fault === 'empty') await redis.restartEmpty();
   else if (fault === 'pause') redis.pause();
   else if (fault === 'kill') await redis.kill();
+  else if (fault === 'stepClock') cluster.redisClock.step(choices.between(-STEP_S, STEP_S));
   else if (fault === 'pauseStore') cluster.pauseStore();
   else await store.kill();
   if (fault === 'flush' || fault === 'empty') return fault;
   await setTimeout(lasts);
   if (fault === 'pause') redis.resume();
   else if (fault === 'kill') await redis.start();
+  else if (fault === 'stepClock') cluster.redisClock.step(0);
   else if (fault === 'pauseStore') cluster.resumeStore();
   else await store.start();
   return `${fault} for ${lasts} ms`;

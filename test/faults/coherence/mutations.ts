@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
+import { STEPPED_UNHEARD } from './scenarios/clocks.ts';
+import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
 import { LATE_LOAD } from './scenarios/loads.ts';
-import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, TRIMMED } from './scenarios/redis.ts';
-import { ALONE, CUT_OFF, EVERY_CHANGE, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
+import { EMPTIED, FAR_BEHIND, FLUSHED, OLD_DUMP, SHARED, SWAPPED_BACK, TRIMMED } from './scenarios/redis.ts';
+import { ALONE, CUT_OFF, EVERY_CHANGE, RETURNED, SLOW, STOPPED, VERY_SLOW } from './scenarios/silent.ts';
 import { CUT_OFF_CHANGER, KILLED_BETWEEN } from './scenarios/store.ts';
+import { KNOWN_BEFORE } from './scenarios/unknown.ts';
 
 interface Edit {
   /** Below `src`. */
@@ -40,14 +43,14 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'coherence/coherence.ts',
-        from: 'if (settings.redisUrl !== undefined) return',
-        to: 'if (settings.redisUrl === "") return',
+        from: 'if (settings.redisUrl !== undefined)',
+        to: 'if (settings.redisUrl === "")',
       },
       { file: 'coherence/coherence.ts', from: 'lease: BLIND', to: 'lease: ALONE' },
       {
         file: 'coherence/coherence.ts',
         from: 'spreadAmongBlind(store, now)',
-        to: 'spreadNowhere(1, now)',
+        to: 'spreadHere(new ChangeFeed(() => true), now)',
       },
     ],
     scenarios: [EVERY_CHANGE],
@@ -76,6 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
         from: 'if (!this.#lease.held || this.#closed) {',
         to: 'if (this.#lease.epoch === "") {',
       },
+      { file: MEMORY, from: '() => this.#lease.held && !this.#closed', to: '() => !this.#closed' },
     ],
     scenarios: [CUT_OFF, STOPPED],
   },
@@ -119,8 +123,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: REPLICA,
-        from: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;\n      memory.clear();',
-        to: 'this.#epochSince = this.#clocks.monotonic();\n      this.#applied = last;',
+        from: 'this.#granted = false;\n      memory.clear();',
+        to: 'this.#granted = false;',
       },
     ],
     scenarios: [EMPTIED],
@@ -233,6 +237,73 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the MAC of shared copies',
     edits: [{ file: SLOTS, from: '!timingSafeEqual(mac, expected)', to: 'false' }],
     scenarios: [SWAPPED],
+  },
+  {
+    name: 'the removal of members only where they were silent since',
+    edits: [
+      {
+        file: SCRIPTS,
+        from: "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then",
+        to: "if ARGV[2] ~= '' then",
+      },
+    ],
+    scenarios: [RETURNED],
+  },
+  {
+    name: 'the forgetting of unknown management keys, by not keeping them and by the telling of new ones',
+    edits: [
+      {
+        file: MEMORY,
+        from: 'return keyspace === RESERVED_KEYSPACE ? 0 : this.#policy(keyspace).negativeTtl;',
+        to: 'return this.#policy(keyspace).negativeTtl;',
+      },
+      {
+        file: 'coherence/changes.ts',
+        from: 'void this.#spread.tell([{ name, keyspace, revision }]).catch(() => undefined);',
+        to: 'void name; void keyspace; void revision;',
+      },
+    ],
+    scenarios: [KNOWN_BEFORE],
+  },
+  {
+    name: 'the monotonic clock of a lease',
+    edits: [
+      { file: 'coherence/lease.ts', from: 'Math.max(monotonic, wall) - HELD_MS', to: 'wall - HELD_MS' },
+    ],
+    scenarios: [STEPPED_UNHEARD],
+  },
+  {
+    name: 'the time without a lease under a new master',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;',
+        to: 'const settled = true;',
+      },
+    ],
+    scenarios: [SPLIT],
+  },
+  {
+    name: 'the time without a confirmation under a new master',
+    edits: [
+      {
+        file: REPLICA,
+        from: 'const { settleMs } = this.#parts.link;',
+        to: 'const settleMs = 0;',
+      },
+    ],
+    scenarios: [SPLIT],
+  },
+  {
+    name: 'the naming of the epoch that counts',
+    edits: [
+      {
+        file: 'coherence/coherence.ts',
+        from: 'isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),',
+        to: '',
+      },
+    ],
+    scenarios: [SWAPPED_BACK],
   },
   {
     name: 'the telling of changes whose replica died',

@@ -3,12 +3,14 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Credential } from './checker.ts';
 import type { Clients } from './clients.ts';
-import type { Cluster, Replica } from './cluster.ts';
+import type { Cluster, ClusterOptions, Replica } from './cluster.ts';
 import type { Answer } from './service.ts';
 
 export interface Scenario {
   /** The guarantee. */
   readonly name: string;
+  /** What the cluster must be, where it is not the usual one. */
+  readonly options?: Pick<ClusterOptions, 'copies' | 'clocks'>;
   /**
    * Begins with a cluster of three replicas that are all well, and may leave it harmed. Wrong answers are with the
    * clients; what else is not as it must be is thrown.

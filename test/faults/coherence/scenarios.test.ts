@@ -1,53 +1,30 @@
 /** What is taken away stays away, and what is good works, whatever breaks: faults and changes in their most telling order. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MONGOD } from '../../support/mongodb.ts';
 import { REDIS, REDIS_OLDEST } from '../../support/redis.ts';
-import { Clients } from './clients.ts';
-import { Cluster } from './cluster.ts';
+import { describeScenarios } from './described.ts';
 import * as forged from './scenarios/forged.ts';
 import * as loads from './scenarios/loads.ts';
+import * as parallel from './scenarios/parallel.ts';
 import * as redis from './scenarios/redis.ts';
 import * as silent from './scenarios/silent.ts';
 import * as store from './scenarios/store.ts';
 import * as unconfirmed from './scenarios/unconfirmed.ts';
-
-const SCENARIO_MS = 120_000;
+import * as unknown from './scenarios/unknown.ts';
 
 /** Somebody who may write into Redis can still put a copy back that was true in the same life of it (see README.md). */
 const { REPLAYED: _, ...believed } = forged;
 
-const SERVERS = [
-  {
-    server: 'Valkey 9',
-    program: REDIS,
-    scenarios: { ...silent, ...redis, ...store, ...loads, ...unconfirmed, ...believed },
-  },
-  // What Redis itself does: its scripts, epochs and files.
-  { server: 'Redis 6.2', program: REDIS_OLDEST, scenarios: { ...redis, ...believed } },
-];
+describeScenarios(
+  'Valkey 9',
+  REDIS,
+  [silent, redis, store, loads, unconfirmed, parallel, unknown, believed].flatMap((part) =>
+    Object.values(part),
+  ),
+);
 
-describe.each(SERVERS)('over $server', ({ program, scenarios }) => {
-  describe.skipIf(program === '' || MONGOD === '')('three replicas', () => {
-    let cluster: Cluster;
-    beforeAll(async () => {
-      cluster = await Cluster.start({ redis: program });
-    }, SCENARIO_MS);
-    afterAll(() => cluster?.remove());
-
-    test.each(Object.values(scenarios))(
-      '$name',
-      async (scenario) => {
-        const clients = new Clients(cluster);
-        try {
-          await scenario.run(cluster, clients);
-          expect(clients.violations).toEqual([]);
-        } finally {
-          await cluster.heal();
-          await cluster.leased();
-        }
-      },
-      SCENARIO_MS,
-    );
-  });
-});
+// What Redis itself does: its scripts, epochs and files.
+describeScenarios(
+  'Redis 6.2',
+  REDIS_OLDEST,
+  [redis, believed].flatMap((part) => Object.values(part)),
+);

@@ -3,18 +3,19 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { MONGOD } from '../../support/mongodb.ts';
 import { REDIS } from '../../support/redis.ts';
+import { FAKETIME } from './clocks.ts';
 import { Cluster } from './cluster.ts';
 import { seedOf } from './random.ts';
 import { soak } from './soak.ts';
 
-const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 30);
+const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 120);
 
 test.skipIf(MONGOD === '' || REDIS === '')(
   'no answer is wrong while replicas, links, Redis and the store are harmed by chance',
   async () => {
     const seed = seedOf();
     const faults: string[] = [];
-    const cluster = await Cluster.start({ storeMs: 1500 });
+    const cluster = await Cluster.start({ storeMs: 1500, clocks: FAKETIME !== '' });
     onTestFinished(() => cluster.remove());
     const { violations } = await soak(cluster, {
       seed,

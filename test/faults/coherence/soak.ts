@@ -1,6 +1,5 @@
 /** Changes, faults and questions by chance for a while, decided by a seed, and what was wrong in the end. */
 
-import { clearTimeout, setTimeout as setTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import type { Credential } from './checker.ts';
 import { Clients, type TestKey } from './clients.ts';
@@ -21,16 +20,26 @@ export interface SoakReport {
   /** How calls ended, by what they were. */
   readonly counts: Readonly<Record<string, number>>;
   readonly faults: number;
-  /**
-   * Of each replica at the start, at half time and at the end, in kibibytes; a replica that was killed meanwhile began
-   * anew. A process takes some time to its usual size: it is flat where the end is not above half time.
-   */
-  readonly memory: readonly {
-    readonly replica: string;
-    readonly start: number;
-    readonly half: number;
-    readonly end: number;
-  }[];
+  /** Of each replica. */
+  readonly memory: readonly Size[];
+}
+
+/** What a process takes. */
+export interface Size {
+  readonly replica: string;
+  /** In kibibytes, of each quarter of the time: the median, since collections of garbage come and go. */
+  readonly quarters: readonly number[];
+  /** Whether it is one process throughout; one that was killed meanwhile began anew, and says nothing. */
+  readonly throughout: boolean;
+}
+
+/** Of what it takes in the second quarter, what a process may take in the last one, and kibibytes on top of that. */
+const GROWTH = 1.1;
+const GROWTH_KIB = 8 * 1024;
+
+/** Whether a process keeps more and more: only where it had minutes to come to its usual size. */
+export function grows({ quarters: [, half = 0, , end = 0], throughout }: Size): boolean {
+  return throughout && end > GROWTH * half + GROWTH_KIB;
 }
 
 /** Keys that are good at one time, and of those that are not, the last ones. */
@@ -39,21 +48,20 @@ const DEAD = 60;
 /** Questions are most telling about what changed last. */
 const FRESH = 6;
 const CHANGERS = 2;
-const ASKERS = 2;
+const ASKERS = 4;
 /** Milliseconds from one question of an asker to its next. */
 const ASK_MS = 8;
+const SAMPLE_MS = 1000;
 /** Milliseconds within which all must be as it should be when nothing is harmed any more, on a busy machine. */
 const SETTLED_MS = 30_000;
 
 export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOptions): Promise<SoakReport> {
   const world = new World(cluster);
   await world.begin();
-  const sizes = () => cluster.replicas.map(({ memory }) => memory);
-  const starts = sizes();
-  let halves = starts;
-  const half = setTimer(() => {
-    halves = sizes();
-  }, 500 * seconds);
+  const samples = cluster.replicas.map((): Sample[] => []);
+  const sampling = setInterval(() => {
+    for (const [index, { pid, memory }] of cluster.replicas.entries()) samples[index]?.push({ pid, memory });
+  }, SAMPLE_MS);
   const end = performance.now() + 1000 * seconds;
   const running = () => performance.now() < end;
   let faults = 0;
@@ -77,29 +85,36 @@ export async function soak(cluster: Cluster, { seed, seconds, onFault }: SoakOpt
       while (running()) await world.ask(replica, choices);
     }),
   );
-  await Promise.all([
-    harm(choicesOf(seed, 1), harmReplica),
-    harm(choicesOf(seed, 2), harmServer),
-    ...changes,
-    ...questions,
-  ]);
+  try {
+    await Promise.all([
+      harm(choicesOf(seed, 1), harmReplica),
+      harm(choicesOf(seed, 2), harmServer),
+      ...changes,
+      ...questions,
+    ]);
+  } finally {
+    clearInterval(sampling);
+  }
   await cluster.heal();
   await cluster.leased(SETTLED_MS);
   await world.settled();
   const { violations, counts } = world.clients;
-  clearTimeout(half);
-  const ends = sizes();
-  return {
-    violations,
-    counts,
-    faults,
-    memory: cluster.replicas.map(({ name }, index) => ({
-      replica: name,
-      start: starts[index] ?? 0,
-      half: halves[index] ?? 0,
-      end: ends[index] ?? 0,
-    })),
-  };
+  const memory = cluster.replicas.map(({ name }, index) => sizeOf(name, samples[index] ?? []));
+  return { violations, counts, faults, memory };
+}
+
+interface Sample {
+  readonly pid: number;
+  readonly memory: number;
+}
+
+function sizeOf(replica: string, samples: readonly Sample[]): Size {
+  const length = Math.floor(samples.length / 4);
+  const quarters = [0, 1, 2, 3].map((quarter) => {
+    const sizes = samples.slice(quarter * length, (quarter + 1) * length).map(({ memory }) => memory);
+    return sizes.sort((one, other) => one - other)[Math.floor(length / 2)] ?? 0;
+  });
+  return { replica, quarters, throughout: samples.every(({ pid }) => pid === samples[0]?.pid) };
 }
 
 /** The keys that there are. */
@@ -124,7 +139,9 @@ class World {
   }
 
   async ask(replica: Replica, choices: Choices): Promise<void> {
-    const lists = [this.#fresh, this.#live.map(({ credential }) => credential), this.#dead];
+    const live = this.#live.map(({ credential }) => credential);
+    // Most of them about what changed last.
+    const lists = [this.#fresh, this.#fresh, this.#fresh, live, this.#dead];
     const list = choices.oneOf(lists.filter((one) => one.length > 0));
     const begun = performance.now();
     const { answer } = await this.clients.verify(replica, choices.oneOf(list));

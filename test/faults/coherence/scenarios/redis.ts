@@ -117,6 +117,25 @@ export const SHARED: Scenario = {
   },
 };
 
+/** Milliseconds until every replica has noticed that the data is another one. */
+const NOTICED_MS = 1500;
+
+export const SWAPPED_BACK: Scenario = {
+  name: 'data of Redis that was left and comes back brings no copy of then with it',
+  async run(cluster, clients) {
+    const key = await clients.create(cluster.at(0));
+    await clients.warm([key]);
+    await cluster.redis.command('SWAPDB', '0', '7');
+    await setTimeout(NOTICED_MS);
+    await cluster.leased();
+    requireOk(await clients.revoke(cluster.at(1), key));
+    await cluster.redis.command('SWAPDB', '0', '7');
+    await Promise.all(cluster.replicas.map((one) => watch(clients, one, key.credential, NOTICED_MS)));
+    await cluster.leased();
+    await clients.warm([key]);
+  },
+};
+
 export const AWAY: Scenario = {
   name: 'while Redis is away keys verify, RevokeKey tells that it is not confirmed, and RotateKey changes nothing',
   async run(cluster, clients) {

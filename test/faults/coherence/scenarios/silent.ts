@@ -1,14 +1,24 @@
 /** Replicas that are stopped, cut off or slow while something is taken away. */
 
 import { setTimeout } from 'node:timers/promises';
+import { LEASE_MS } from '../../../../src/coherence/lease.ts';
+import { withRedis } from '../../../support/redis.ts';
 import type { TestKey } from '../clients.ts';
-import { requireOk, type Scenario, watch } from '../scenario.ts';
+import type { Cluster } from '../cluster.ts';
+import { requireOk, type Scenario, watch, within } from '../scenario.ts';
 
 /** Requests that queue in the socket of a stopped replica. */
 const QUEUED = 20;
 const ROUNDS = 6;
 const SLOW_ROUNDS = 3;
 const STEPS = 6;
+/** Milliseconds for which a replica is stopped after a change whose next sync reaches Redis before LEASE has passed. */
+const BACK_AFTER_MS = [660, 720];
+/** What is between it and Redis is on its way for so many milliseconds. */
+const BACK_DELAY_MS = 120;
+/** Changes that follow on each other, most of them when it was given up. */
+const FOLLOWING = 10;
+const FOLLOWING_MS = 30;
 
 export const STOPPED: Scenario = {
   name: 'a replica that was stopped across a revocation accepts the key no more, neither in what queued nor later',
@@ -56,6 +66,62 @@ export const SLOW: Scenario = {
       await clients.answered(slow, key.credential);
       requireOk(await clients.revoke(acting, key));
       for (let asked = 0; asked < 10; asked++) await clients.verify(slow, key.credential);
+    }
+  },
+};
+
+/** What each member has noted last, by its id, and under `#seq` the number of the last change. */
+async function noted(cluster: Cluster): Promise<ReadonlyMap<string, string>> {
+  return withRedis(cluster.redis.url(), async (redis) => {
+    const [members = ''] = await redis.keys('gatehouse:*:members');
+    return new Map(Object.entries(await redis.hgetall(members)));
+  });
+}
+
+/** Waits until a member, or the number of the last change, has another value than before. */
+async function notedAnew(cluster: Cluster, name: string, before: ReadonlyMap<string, string>): Promise<void> {
+  await within(
+    `${name} is noted anew`,
+    5000,
+    async () => (await noted(cluster)).get(name) !== before.get(name),
+  );
+}
+
+export const RETURNED: Scenario = {
+  name: 'a replica that was given up while it came back is waited for by the changes that follow',
+  async run(cluster, clients) {
+    const [acting, back, other] = [cluster.at(0), cluster.at(1), cluster.at(2)];
+    for (const pause of BACK_AFTER_MS) {
+      const first = await clients.create(acting);
+      const following = await Promise.all(Array.from({ length: FOLLOWING }, () => clients.create(acting)));
+      await clients.warm(following, [back]);
+      back.toRedis.delay(BACK_DELAY_MS);
+      await setTimeout(600);
+      const before = await noted(cluster);
+      // For less than a second, or it would make its connection anew.
+      back.pause();
+      const given = clients.revoke(acting, first);
+      await notedAnew(cluster, '#seq', before);
+      const announced = performance.now();
+      const since = (ms: number) => setTimeout(Math.max(0, announced + ms - performance.now()));
+      const revoked = following.map(async (key, index) => {
+        await since(LEASE_MS - 50 + index * FOLLOWING_MS);
+        requireOk(await clients.revoke(other, key));
+        await watch(clients, back, key.credential, 200);
+      });
+      await since(pause / 2);
+      const stopped = await noted(cluster);
+      await since(pause);
+      const now = await noted(cluster);
+      const [silent = ''] = [...stopped].find(([id, value]) => id[0] !== '#' && now.get(id) === value) ?? [];
+      back.resume();
+      // Just before it is given up it is heard of again. It hears of its lease; that it has applied something is not heard.
+      await notedAnew(cluster, silent, now);
+      await setTimeout(1.25 * BACK_DELAY_MS);
+      back.toRedis.halfOpen();
+      await Promise.all([given, ...revoked]);
+      await back.toRedis.restore();
+      await cluster.leased();
     }
   },
 };
@@ -119,6 +185,28 @@ export const OWNER_STOPPED: Scenario = {
       for (const { credential } of keys) await watch(clients, stopped, credential, 300);
       await clients.warm(keys);
       await cluster.leased();
+    }
+  },
+};
+
+export const OWNER_SLOW: Scenario = {
+  name: 'RevokeKeys, not_before and the disabling of an owner hold on a replica that hears late of them',
+  async run(cluster, clients) {
+    const [acting, slow] = [cluster.at(0), cluster.at(2)];
+    slow.toRedis.delay(120);
+    await setTimeout(600);
+    for (const change of ['revokeOwner', 'endBefore', 'disableOwner', 'revokeKeyspace'] as const) {
+      const id = `${change}-${performance.now()}`;
+      const owner = change === 'revokeKeyspace' ? undefined : { kind: 'user', id };
+      const keyspace = owner === undefined ? await clients.createKeyspace(acting) : 'default';
+      const keys = [
+        await clients.create(acting, owner, keyspace),
+        await clients.create(acting, owner, keyspace),
+      ];
+      await clients.warm(keys, [slow]);
+      if (change === 'revokeKeyspace') requireOk(await clients.revokeKeyspace(acting, keyspace, keys));
+      else if (owner !== undefined) requireOk(await clients[change](acting, owner, keys));
+      await Promise.all(keys.map(({ credential }) => watch(clients, slow, credential, 300)));
     }
   },
 };

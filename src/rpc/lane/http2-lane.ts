@@ -1,0 +1,195 @@
+/**
+ * The lane on node:http2: everything of it that knows streams. A call whose whole message comes in one frame, soon after its
+ * headers, is answered from here; each other one goes on to the server's request event, with whatever of it was read.
+ */
+
+import type {
+  Http2SecureServer,
+  Http2Server,
+  Http2Session,
+  IncomingHttpHeaders,
+  ServerHttp2Stream,
+} from 'node:http2';
+import type { BodyStart } from '../exchange.ts';
+import { plainAddress } from '../node-http.ts';
+import { readMetadata } from './metadata.ts';
+import { type LaneCall, type LaneConnection, VERIFY_PATH, type VerifyLane } from './verify-lane.ts';
+
+type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
+const ENVELOPE_BYTES = 5;
+const END_STREAM = 1;
+/** Milliseconds after which the long way takes over a call whose body has not come; it has the deadlines. */
+const SOON_MS = 20;
+const TRAILERS = { 'grpc-status': '0' };
+
+/** Where a stream has its call: listeners of its own for each would be most of what the lane allocates. */
+const CALL = Symbol('call');
+const CONNECTION = Symbol('connection');
+type LaneSession = Http2Session & { [CONNECTION]?: LaneConnection };
+type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
+
+/** A call whose body has not come yet. */
+class Waiting implements LaneCall {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly flags: number;
+  readonly rawHeaders: string[];
+  readonly metadata;
+  readonly startedAt = performance.now();
+  readonly connection: LaneConnection;
+  chunk: Buffer | undefined;
+  over = false;
+
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: string[],
+    metadata: NonNullable<ReturnType<typeof readMetadata>>,
+  ) {
+    this.stream = stream;
+    this.headers = headers;
+    this.flags = flags;
+    this.rawHeaders = rawHeaders;
+    this.metadata = metadata;
+    const session = stream.session as LaneSession;
+    session[CONNECTION] ??= {};
+    this.connection = session[CONNECTION];
+  }
+
+  peerAddress(): string | undefined {
+    return plainAddress(this.stream.session?.socket.remoteAddress);
+  }
+}
+
+export class Http2Lane {
+  readonly #lane: VerifyLane;
+  /** Makes node:http2's request and response of a stream. */
+  readonly #toRequest: StreamListener;
+  #handedOn: BodyStart | undefined;
+  /** Calls that came in this turn, and those of turns before whose body has not come. */
+  #arrived: Waiting[] = [];
+  readonly #late = new Set<Waiting>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param server with the listener of its request event, which is all that it does with streams so far; that event comes
+   *   for what the lane does not answer.
+   */
+  constructor(server: Http2Server | Http2SecureServer, lane: VerifyLane) {
+    this.#lane = lane;
+    const callOf = (stream: LaneStream): Waiting | undefined => stream[CALL];
+    const read = (call: Waiting, chunk: Buffer) => this.#read(call, chunk);
+    const end = (call: Waiting) => this.#end(call);
+    this.#onData = function (chunk) {
+      const call = callOf(this);
+      if (call !== undefined) read(call, chunk);
+    };
+    this.#onEnd = function () {
+      const call = callOf(this);
+      if (call !== undefined) end(call);
+    };
+    // node:http2 serves its request event by a listener of the stream event, which it adds with the first of the former.
+    const [toRequest, ...others] = server.listeners('stream') as StreamListener[];
+    if (toRequest === undefined || others.length > 0) throw new Error('the server has no request listener');
+    server.removeListener('stream', toRequest);
+    this.#toRequest = toRequest.bind(server);
+    const begin: StreamListener = (...request) => this.#begin(...request);
+    // (Its types leave the raw headers out.)
+    server.on('stream', begin as (stream: ServerHttp2Stream) => void);
+  }
+
+  /** While a request event is told: what was read of its body already. */
+  get bodyStart(): BodyStart | undefined {
+    return this.#handedOn;
+  }
+
+  // One for all streams, which know their call.
+  readonly #onData: (this: ServerHttp2Stream, chunk: Buffer) => void;
+  readonly #onEnd: (this: ServerHttp2Stream) => void;
+
+  #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
+    const metadata =
+      headers[':path'] === VERIFY_PATH && (flags & END_STREAM) === 0 ? readMetadata(rawHeaders) : undefined;
+    if (metadata === undefined) return this.#toRequest(stream, headers, flags, rawHeaders);
+    const call = new Waiting(stream, headers, flags, rawHeaders, metadata);
+    (stream as LaneStream)[CALL] = call;
+    stream.on('data', this.#onData);
+    stream.on('end', this.#onEnd);
+    stream.on('error', peerFailed);
+    if (this.#arrived.push(call) === 1) setImmediate(() => this.#endTurn());
+  }
+
+  #read(call: Waiting, chunk: Buffer): void {
+    if (call.chunk !== undefined || !isWhole(chunk)) this.#handOn(call, { ended: false }, chunk);
+    else call.chunk = chunk;
+  }
+
+  #end(call: Waiting): void {
+    if (call.over) return;
+    const answer = call.chunk && this.#lane.answer(call, call.chunk);
+    if (answer === undefined) return this.#handOn(call, { ended: true });
+    call.over = true;
+    this.#late.delete(call);
+    const { stream } = call;
+    if (stream.destroyed) return;
+    const head = {
+      ':status': 200,
+      'content-type': 'application/grpc+proto',
+      ...(call.metadata.acceptsGzip ? { 'grpc-encoding': 'gzip' } : undefined),
+      'x-request-id': answer.requestId,
+    };
+    stream.on('wantTrailers', sendTrailers);
+    stream.respond(head, { waitForTrailers: true });
+    stream.end(answer.bytes);
+  }
+
+  #endTurn(): void {
+    for (const call of this.#arrived) if (!call.over) this.#late.add(call);
+    this.#arrived = [];
+    if (this.#late.size > 0) this.#timer ??= setTimeout(() => this.#giveUp(), SOON_MS);
+  }
+
+  #giveUp(): void {
+    this.#timer = undefined;
+    for (const call of this.#late) this.#handOn(call, { ended: false });
+  }
+
+  /** The long way answers, as if the lane had never seen it. */
+  #handOn(call: Waiting, { ended }: Pick<BodyStart, 'ended'>, chunk?: Buffer): void {
+    const { stream, headers, flags, rawHeaders } = call;
+    call.over = true;
+    this.#late.delete(call);
+    if (stream.destroyed) return;
+    stream.off('data', this.#onData);
+    stream.off('end', this.#onEnd);
+    this.#handedOn = { chunks: [call.chunk, chunk].filter((one) => one !== undefined), ended };
+    try {
+      this.#toRequest(stream, headers, flags, rawHeaders);
+    } finally {
+      this.#handedOn = undefined;
+    }
+  }
+}
+
+/** Whether a frame is one whole message in its envelope, uncompressed. */
+function isWhole(chunk: Buffer): boolean {
+  return (
+    chunk.length >= ENVELOPE_BYTES &&
+    chunk[0] === 0 &&
+    chunk.readUInt32BE(1) === chunk.length - ENVELOPE_BYTES
+  );
+}
+
+function sendTrailers(this: ServerHttp2Stream): void {
+  this.sendTrailers(TRAILERS);
+}
+
+// A peer that resets in the middle: nobody waits for the answer.
+function peerFailed(): void {}

@@ -1,0 +1,67 @@
+/** What the lane reads of a call's headers, in one pass. */
+
+import type { RawHeaders } from '../request-headers.ts';
+
+export interface LaneMetadata {
+  authorization: string | undefined;
+  apiKey: string | undefined;
+  requestId: string | undefined;
+  /** Then an answer may be compressed, and says so whether it is or not. */
+  acceptsGzip: boolean;
+}
+
+/**
+ * @returns undefined for what the lane does not interpret: another protocol, compression, a deadline that is over or does
+ *   not parse, a header of ours that is repeated or that it does not know. Headers of others are nobody's business here.
+ */
+export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
+  const read: LaneMetadata = {
+    authorization: undefined,
+    apiKey: undefined,
+    requestId: undefined,
+    acceptsGzip: false,
+  };
+  let isGrpc = false;
+  for (let index = 0; index < raw.length; index += 2) {
+    const value = raw[index + 1] ?? '';
+    // HTTP/2 knows no capital letters in names.
+    switch (raw[index]) {
+      case ':method':
+        if (value !== 'POST') return undefined;
+        break;
+      case 'content-type':
+        if (isGrpc || (value !== 'application/grpc' && value !== 'application/grpc+proto')) return undefined;
+        isGrpc = true;
+        break;
+      case 'authorization':
+        if (read.authorization !== undefined) return undefined;
+        read.authorization = value;
+        break;
+      case 'x-api-key':
+        if (read.apiKey !== undefined) return undefined;
+        read.apiKey = value;
+        break;
+      case 'x-request-id':
+        if (read.requestId !== undefined) return undefined;
+        read.requestId = value;
+        break;
+      case 'grpc-timeout':
+        // What is longer than a turn of the event loop needs no timer.
+        if (!LONG_ENOUGH.test(value)) return undefined;
+        break;
+      case 'grpc-encoding':
+        if (value !== 'identity') return undefined;
+        break;
+      case 'grpc-accept-encoding':
+        read.acceptsGzip = GZIP.test(value);
+        break;
+      case 'x-gatehouse-on-behalf-of':
+        return undefined;
+    }
+  }
+  return isGrpc ? read : undefined;
+}
+
+const GZIP = /(?:^|,)\s*gzip\s*(?:,|$)/;
+/** At least a second in whole units of a millisecond or more, or a millisecond in smaller ones. */
+const LONG_ENOUGH = /^[1-9]\d{0,7}[HMSm]$|^[1-9]\d{3,7}u$|^[1-9]\d{6,7}n$/;

@@ -1,0 +1,135 @@
+/** Records in memory for a pass that waits for nothing (see ../known.ts). */
+
+import type { Key, Secret } from '../../domain/key.ts';
+import type { Keyspace } from '../../domain/keyspace.ts';
+import type { OwnerRecord } from '../../domain/owner.ts';
+import type { KnownRecords } from '../known.ts';
+import { ALL, type KnownOwner, secretName } from './names.ts';
+import type { Copy, RecordCache } from './records.ts';
+
+interface Caches {
+  readonly secrets: RecordCache<Secret>;
+  readonly keys: RecordCache<Key>;
+  readonly owners: RecordCache<KnownOwner>;
+  readonly keyspaces: RecordCache<readonly Keyspace[]>;
+}
+
+interface Named<Value> {
+  readonly name: string;
+  readonly copy: Copy<Value>;
+}
+
+/** What was made from records, and the very copies of them. */
+interface Kept {
+  readonly what: object;
+  readonly secret: Named<Secret>;
+  readonly key: Named<Key>;
+  readonly owner: Named<KnownOwner> | undefined;
+  readonly keyspaces: Copy<readonly Keyspace[]>;
+  /** By `performance.now()`: when the first of the copies is too old. */
+  readonly until: number;
+}
+
+/** Uses of kept records from one to the next that is noted as a use of each. */
+const TOUCH_EVERY = 20;
+
+export class MemoryRecords implements KnownRecords {
+  readonly #caches: Caches;
+  readonly #mayAnswer: () => boolean;
+  #now = 0;
+  #touched = 0;
+  readonly #kept = new WeakMap<object, Kept>();
+
+  constructor(caches: Caches, mayAnswer: () => boolean) {
+    this.#caches = caches;
+    this.#mayAnswer = mayAnswer;
+  }
+
+  begin(): boolean {
+    this.#now = performance.now();
+    return this.#mayAnswer();
+  }
+
+  keyspaces(): readonly Keyspace[] | undefined {
+    return this.#caches.keyspaces.look(ALL, this.#now) ?? undefined;
+  }
+
+  secret(keyspace: string, lookup: string): Secret | null | undefined {
+    return this.#caches.secrets.look(secretName(keyspace, lookup), this.#now);
+  }
+
+  key(id: string): Key | null | undefined {
+    return this.#caches.keys.look(`key:${id}`, this.#now);
+  }
+
+  owner(id: string): OwnerRecord | null | undefined {
+    const known = this.#caches.owners.look(`owner:${id}`, this.#now);
+    return known === undefined ? undefined : (known?.record ?? null);
+  }
+
+  kept(keyspace: string, lookup: string): object | undefined {
+    const { secrets } = this.#caches;
+    const name = secretName(keyspace, lookup);
+    const kept = secrets.peekCopy(name)?.kept as Kept | undefined;
+    if (kept === undefined || !this.#holds(kept)) return undefined;
+    // All of them in turn, now and then, are enough to be known as used, and cost a twentieth.
+    if (this.#touched++ % TOUCH_EVERY === 0) this.#touch(kept);
+    return kept.what;
+  }
+
+  holds(what: object): boolean {
+    const kept = this.#kept.get(what);
+    return kept !== undefined && this.#holds(kept);
+  }
+
+  #holds({ secret, key, owner, keyspaces: list, until }: Kept): boolean {
+    const { secrets, keys, owners, keyspaces } = this.#caches;
+    if (this.#now >= until) return false;
+    if (secrets.peekCopy(secret.name) !== secret.copy || keys.peekCopy(key.name) !== key.copy) return false;
+    if (keyspaces.peekCopy(ALL) !== list) return false;
+    if (owner !== undefined) {
+      if (owners.peekCopy(owner.name) !== owner.copy) return false;
+      owners.hits++;
+    }
+    secrets.hits++;
+    keys.hits++;
+    return true;
+  }
+
+  #touch({ secret, key, owner }: Kept): void {
+    const { secrets, keys, owners } = this.#caches;
+    secrets.copyOf(secret.name);
+    keys.copyOf(key.name);
+    if (owner !== undefined) owners.copyOf(owner.name);
+  }
+
+  keep({ keyspace, lookup, keyId }: Secret, ownerId: string | undefined, what: object): void {
+    const { secrets, keys, owners, keyspaces } = this.#caches;
+    const secret = named(secrets, secretName(keyspace, lookup));
+    const key = named(keys, `key:${keyId}`);
+    const owner = ownerId === undefined ? undefined : named(owners, `owner:${ownerId}`);
+    const list = keyspaces.peekCopy(ALL);
+    if (secret === undefined || key === undefined || list === undefined) return;
+    if (ownerId !== undefined && owner === undefined) return;
+    const kept: Kept = {
+      what,
+      secret,
+      key,
+      owner,
+      keyspaces: list,
+      until: Math.min(
+        secrets.freshUntil(secret.copy),
+        keys.freshUntil(key.copy),
+        owner === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(owner.copy),
+        keyspaces.freshUntil(list),
+      ),
+    };
+    secret.copy.kept = kept;
+    this.#kept.set(what, kept);
+  }
+}
+
+function named<Value extends object>(cache: RecordCache<Value>, name: string): Named<Value> | undefined {
+  const copy = cache.peekCopy(name);
+  return copy === undefined ? undefined : { name, copy };
+}
