@@ -209,7 +209,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: REPLICA,
         from: 'const missing = new Map(members);',
-        to: 'const missing = new Map(members); missing.delete(this.#id);',
+        to: 'const missing = new Map(members); missing.delete(this.id);',
       },
     ],
     scenarios: [ALONE],
