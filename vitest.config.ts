@@ -13,7 +13,7 @@ const EMBEDDED_ONLY = [
   // The embedded store's file, or more at once than the tests' server does.
   'acceptance/{data-file,full-disk,many-bodies,scale,scale-mongodb}',
   // The ports, their connections and what comes in, whatever is behind them.
-  'acceptance/{bad-input,both-ports,odd-messages,slow-body,stop}',
+  'acceptance/{bad-input,both-ports,odd-messages,slow-body,stop,verify-stream}',
   // Each step of an operation in turn: thousands of writes, minutes for the tests' server. The conformance suite holds the
   // store to what they rest on, and acceptance/{repeat,rotation} run over both. GATEHOUSE_TEST_LONG=1 takes the time.
   ...(process.env.GATEHOUSE_TEST_LONG ? [] : ['keys/{repeat,rotate-rights}']),

@@ -2,7 +2,7 @@
 
 import { createContextKey } from '@connectrpc/connect';
 import type { Caller } from '../domain/caller.ts';
-import type { CallRecord } from '../telemetry/call-log.ts';
+import type { CallRecord, Verdict } from '../telemetry/call-log.ts';
 import { type Call, type CallNotes, credentialsMissing } from './call.ts';
 import { deadlineExceeded, orAborted } from './deadline.ts';
 import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
@@ -37,6 +37,8 @@ export class Exchange {
   onBehalfOf: string | undefined;
   /** The caller as it is now. */
   judgeAgain: () => Promise<Caller> = () => Promise.reject(credentialsMissing());
+  /** Told of each token of a call that judges them as it goes. */
+  onVerdict: (verdict: Verdict, durationMs: number) => void = () => {};
   readonly #late: (exchange: Exchange, error: unknown) => void;
   readonly #startedAt = performance.now();
   readonly #controller = new AbortController();
@@ -108,6 +110,7 @@ export class Exchange {
       signal: this.signal,
       timeLeftMs: () => Math.max(0, this.#endsAt - performance.now()),
       notes: this.#notes,
+      judged: (verdict, durationMs) => this.onVerdict(verdict, durationMs),
     };
   }
 
@@ -126,6 +129,11 @@ export class Exchange {
   end(): CallRecord {
     clearTimeout(this.#timer);
     if (!this.#answered) this.fail(this.signal.aborted ? this.signal.reason : cancelled());
+    return this.record();
+  }
+
+  /** What there is to tell of the call so far. */
+  record(): CallRecord {
     const outcome = this.#outcome;
     return {
       requestId: this.requestId,

@@ -7,7 +7,7 @@ import { ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { Failure } from '../domain/failure.ts';
 import { Health } from '../gen/grpc/health/v1/health_pb.js';
-import { CallLog } from '../telemetry/call-log.ts';
+import { CallLog, type Verdict } from '../telemetry/call-log.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { VerifyLog } from '../telemetry/verify-log.ts';
@@ -133,6 +133,7 @@ export class Pipeline {
     const route = this.#routes.get(pathOf(request));
     const exchange = new Exchange(request, response, route?.policy ?? UNKNOWN_METHOD, this.#late);
     exchange.bodyStart = bodyStart;
+    exchange.onVerdict = (verdict, durationMs) => this.#recordVerdict(exchange, verdict, durationMs);
     exchange.closing = this.#draining;
     this.#open.add(exchange);
     this.#metrics.callStarted();
@@ -147,6 +148,12 @@ export class Pipeline {
       this.#open.delete(exchange);
       this.#record(exchange);
     }
+  }
+
+  #recordVerdict(exchange: Exchange, verdict: Verdict, durationMs: number): void {
+    this.#metrics.tokenJudged(verdict.keyspace, verdict.status);
+    if (verdict.errorId !== undefined || this.callLog.wantsVerdict(verdict.status !== 'valid'))
+      this.callLog.writeVerdict({ ...exchange.record(), durationMs, count: undefined }, verdict);
   }
 
   #record(exchange: Exchange): void {

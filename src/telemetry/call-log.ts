@@ -74,6 +74,11 @@ export class CallLog {
     this.#log.error({ ...fields, error_id: errorId }, 'call failed');
   }
 
+  /** The line of one token of a call that goes on. */
+  writeVerdict(record: CallRecord, verdict: Verdict): void {
+    this.#writeVerdict(fieldsOf(record), verdict);
+  }
+
   #writeVerdict(fields: object, { keyspace, status, keyId, reason, errorId, cause }: Verdict): void {
     const line = { ...fields, keyspace, key_id: keyId, status, reason, err: cause };
     if (errorId !== undefined) this.#writeInternal(line, errorId);

@@ -39,6 +39,7 @@ async function rig() {
     const call = {
       caller,
       judgedAgain: () => now.caller(),
+      judged: () => undefined,
       signal: abort.signal,
       notes: {},
     } as unknown as Call;

@@ -2,6 +2,7 @@
 
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
+import type { Caller } from '../../domain/caller.ts';
 import {
   type AuthService,
   VerifyBatchResponseSchema,
@@ -19,6 +20,7 @@ import { assertValid } from '../validation.ts';
 import { refuseNotOffered } from './not-offered.ts';
 import { statusMessage } from './status-message.ts';
 import { questionOf, responseOf, scopeOf, verdictOf } from './verify.ts';
+import { type Ask, verifyStream } from './verify-stream.ts';
 import { type WatchParts, watchRevocations } from './watch-revocations.ts';
 
 export interface AuthParts extends WatchParts {
@@ -31,7 +33,7 @@ export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthSe
   return {
     async verify(request, context) {
       const call = callOf(context);
-      const { response, verdict } = await answer(parts, call, request);
+      const { response, verdict } = await answer(parts, call.caller, request);
       call.notes.verdicts = [verdict];
       return response;
     },
@@ -43,6 +45,13 @@ export function authService(parts: AuthParts): Partial<ServiceImpl<typeof AuthSe
       const items = await Promise.all(requests.map((request) => resultOf(parts, call, request)));
       call.notes.verdicts = items.map((item) => item.verdict);
       return create(VerifyBatchResponseSchema, { results: items.map((item) => item.result) });
+    },
+
+    verifyStream(questions, context) {
+      const call = callOf(context);
+      const ask: Ask = (caller, request) => answer(parts, caller, request);
+      const mayAsk = (caller: Caller | undefined) => void scopeOf(caller, parts.access === 'open', false);
+      return verifyStream({ call, ask, mayAsk }, questions);
     },
 
     watchRevocations: (request, context) => watchRevocations(parts, callOf(context), request),
@@ -57,7 +66,7 @@ async function resultOf(
 ): Promise<{ readonly result: VerifyResult; readonly verdict: Verdict }> {
   try {
     assertValid(VerifyRequestSchema, request);
-    const { response, verdict } = await answer(parts, call, request);
+    const { response, verdict } = await answer(parts, call.caller, request);
     return { result: create(VerifyResultSchema, { result: { case: 'response', value: response } }), verdict };
   } catch (error) {
     const outcome = outcomeOf(error);
@@ -71,7 +80,7 @@ async function resultOf(
 
 async function answer(
   { verifier, access }: AuthParts,
-  { caller }: Call,
+  caller: Caller | undefined,
   request: VerifyRequest,
 ): Promise<{ readonly response: VerifyResponse; readonly verdict: Verdict }> {
   refuseNotOffered(VerifyRequestSchema, request);
