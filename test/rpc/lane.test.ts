@@ -310,6 +310,28 @@ describe('the short way', () => {
   });
 });
 
+test('a call that is cancelled before its message was there is counted and logged as on the long way', async () => {
+  const cancelled = async (session: ClientHttp2Session, side: LaneRig['short'], id: string) => {
+    const headers = {
+      'content-type': 'application/grpc',
+      authorization: `Bearer ${rig.tokens.root}`,
+      'x-request-id': id,
+    };
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const stream = session.request({ ':method': 'POST', ':path': VERIFY, ...headers }, { signal });
+    stream.on('error', () => undefined);
+    await setTimeout(5);
+    leaving.abort();
+    await expect.poll(() => side.lines.find((line) => line.request_id === id)?.code).toBe('CANCELLED');
+  };
+  await cancelled(short, rig.short, 'cancelled-short');
+  await cancelled(long, rig.long, 'cancelled-long');
+  const count = async ({ metrics }: LaneRig['short']) =>
+    (await countsOf(await metrics.text())).filter((line) => line.includes('CANCELLED'));
+  expect(await count(rig.short)).toEqual(await count(rig.long));
+});
+
 describe('the plain form of a question', () => {
   test('is read as the general way reads it, or left to it', () => {
     const token = fc.oneof(asciiText, oddText);

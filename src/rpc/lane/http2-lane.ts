@@ -12,8 +12,14 @@ import type {
 } from 'node:http2';
 import type { BodyStart } from '../exchange.ts';
 import { plainAddress } from '../node-http.ts';
-import { readMetadata } from './metadata.ts';
-import { type LaneCall, type LaneConnection, VERIFY_PATH, type VerifyLane } from './verify-lane.ts';
+import { type LaneMetadata, readMetadata } from './metadata.ts';
+import {
+  type LaneAnswer,
+  type LaneCall,
+  type LaneConnection,
+  VERIFY_PATH,
+  type VerifyLane,
+} from './verify-lane.ts';
 
 type StreamListener = (
   stream: ServerHttp2Stream,
@@ -51,16 +57,15 @@ class Waiting implements LaneCall {
     headers: IncomingHttpHeaders,
     flags: number,
     rawHeaders: string[],
-    metadata: NonNullable<ReturnType<typeof readMetadata>>,
+    metadata: LaneMetadata,
+    connection: LaneConnection,
   ) {
     this.stream = stream;
     this.headers = headers;
     this.flags = flags;
     this.rawHeaders = rawHeaders;
     this.metadata = metadata;
-    const session = stream.session as LaneSession;
-    session[CONNECTION] ??= {};
-    this.connection = session[CONNECTION];
+    this.connection = connection;
   }
 
   peerAddress(): string | undefined {
@@ -117,8 +122,12 @@ export class Http2Lane {
   #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
     const metadata =
       headers[':path'] === VERIFY_PATH && (flags & END_STREAM) === 0 ? readMetadata(rawHeaders) : undefined;
-    if (metadata === undefined) return this.#toRequest(stream, headers, flags, rawHeaders);
-    const call = new Waiting(stream, headers, flags, rawHeaders, metadata);
+    // A stream is told of in a later turn than it came in, and its connection may be gone by then.
+    const session = stream.session as LaneSession | undefined;
+    if (metadata === undefined || session === undefined)
+      return this.#toRequest(stream, headers, flags, rawHeaders);
+    session[CONNECTION] ??= {};
+    const call = new Waiting(stream, headers, flags, rawHeaders, metadata, session[CONNECTION]);
     (stream as LaneStream)[CALL] = call;
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
@@ -133,12 +142,13 @@ export class Http2Lane {
 
   #end(call: Waiting): void {
     if (call.over) return;
-    const answer = call.chunk && this.#lane.answer(call, call.chunk);
+    if (isGone(call.stream)) return this.#handOn(call, { ended: true });
+    const answer = call.chunk && this.#answerTo(call, call.chunk);
     if (answer === undefined) return this.#handOn(call, { ended: true });
     call.over = true;
     this.#late.delete(call);
     const { stream } = call;
-    if (stream.destroyed) return;
+    if (isGone(stream)) return;
     const head = {
       ':status': 200,
       'content-type': 'application/grpc+proto',
@@ -148,6 +158,15 @@ export class Http2Lane {
     stream.on('wantTrailers', sendTrailers);
     stream.respond(head, { waitForTrailers: true });
     stream.end(answer.bytes);
+  }
+
+  /** A defect of the lane must not end the process: the long way tells of it, or does not have it. */
+  #answerTo(call: Waiting, body: Buffer): LaneAnswer | undefined {
+    try {
+      return this.#lane.answer(call, body);
+    } catch {
+      return undefined;
+    }
   }
 
   #endTurn(): void {
@@ -166,7 +185,7 @@ export class Http2Lane {
     const { stream, headers, flags, rawHeaders } = call;
     call.over = true;
     this.#late.delete(call);
-    if (stream.destroyed) return;
+    if (isGone(stream)) return this.#lane.cancelled(call);
     stream.off('data', this.#onData);
     stream.off('end', this.#onEnd);
     this.#handedOn = { chunks: [call.chunk, chunk].filter((one) => one !== undefined), ended };
@@ -176,6 +195,11 @@ export class Http2Lane {
       this.#handedOn = undefined;
     }
   }
+}
+
+/** Whether the client has reset the stream, which ends its body as well, or the connection is gone. */
+function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.aborted || stream.closed;
 }
 
 /** Whether a frame is one whole message in its envelope, uncompressed. */

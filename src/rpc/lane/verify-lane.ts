@@ -5,12 +5,14 @@
  * included, so whatever is told about an error is told in one place.
  */
 
+import { Code } from '@connectrpc/connect';
 import type { Caller } from '../../domain/caller.ts';
-import type { CallLog } from '../../telemetry/call-log.ts';
+import type { CallLog, CallRecord } from '../../telemetry/call-log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { countCall, judgedAtHand } from '../../verification/authenticate.ts';
 import type { UsageRecorder } from '../../verification/usage.ts';
 import type { Match, Verifier, VerifyAnswer } from '../../verification/verifier.ts';
+import { codeName } from '../errors.ts';
 import { type Scope, scopeOf, verdictOf } from '../handlers/verify.ts';
 import { bareCredential, givenRequestId, newRequestId } from '../request-headers.ts';
 import { AnswerBytes } from './answer-bytes.ts';
@@ -20,6 +22,7 @@ import { plainQuestion } from './question.ts';
 export const VERIFY_PATH = '/gatehouse.v1.AuthService/Verify';
 const SERVICE = 'gatehouse.v1.AuthService';
 const METHOD = 'Verify';
+const CANCELLED = codeName(Code.Canceled);
 const MAX_BYTES = 64 * 1024;
 const ENVELOPE_BYTES = 5;
 /** From this size on the router compresses an answer for a client that takes it so. */
@@ -112,19 +115,32 @@ export class VerifyLane {
     return judgedAtHand(match, now(), clientIp);
   }
 
+  /** A call whose client went away before its message was there. */
+  cancelled(call: LaneCall): void {
+    const requestId = givenRequestId(call.metadata.requestId) ?? newRequestId();
+    this.#end(call, requestId, { code: CANCELLED, reason: CANCELLED, caller: undefined, verdicts: [] });
+  }
+
   #record(call: LaneCall, requestId: string, caller: Caller | null, answered: VerifyAnswer): void {
-    const { callLog, metrics } = this.#parts;
-    const durationMs = performance.now() - call.startedAt;
     const verdict = verdictOf(answered);
-    metrics.tokenJudged(verdict.keyspace, verdict.status);
-    this.#counted.answered('OK', durationMs / 1000);
-    if (!callLog.wantsVerdict(verdict.status !== 'valid')) return;
+    this.#parts.metrics.tokenJudged(verdict.keyspace, verdict.status);
+    const end = { code: 'OK', reason: undefined, caller: caller?.key.id, verdicts: [verdict] };
+    this.#end(call, requestId, end);
+  }
+
+  #end(
+    call: LaneCall,
+    requestId: string,
+    end: Pick<CallRecord, 'code' | 'reason' | 'caller' | 'verdicts'>,
+  ): void {
+    const { callLog } = this.#parts;
+    const durationMs = performance.now() - call.startedAt;
+    this.#counted.answered(end.code, durationMs / 1000);
+    if (!callLog.wantsVerdict(end.verdicts[0]?.status !== 'valid')) return;
     callLog.write({
+      ...end,
       requestId,
       method: `${SERVICE}/${METHOD}`,
-      code: 'OK',
-      reason: undefined,
-      caller: caller?.key.id,
       peer: call.peerAddress(),
       durationMs,
       keyId: undefined,
@@ -132,7 +148,6 @@ export class VerifyLane {
       count: undefined,
       dryRun: undefined,
       judgesTokens: true,
-      verdicts: [verdict],
       errorId: undefined,
       error: undefined,
     });
