@@ -1,5 +1,6 @@
 /** Answers, and how they get onto the wire. */
 
+import type { EventEmitter } from 'node:events';
 import { constants } from 'node:http2';
 import type { Writable } from 'node:stream';
 import type { ConnectError } from '@connectrpc/connect';
@@ -13,6 +14,10 @@ import { readerTooSlow } from './refusals.ts';
 
 /** Milliseconds that a stream waits for a client that does not read. */
 const STALL_MS = 5000;
+/** Milliseconds that a whole answer may take to its client: the largest is 4 MiB. */
+const ANSWER_MS = 30_000;
+/** Milliseconds that a client which was answered early may take to end its stream. */
+const REST_MS = 2000;
 
 /** Flag of the last envelope of gRPC-Web, which holds the trailers. */
 const WEB_TRAILER_FLAG = 0x80;
@@ -55,11 +60,25 @@ export function plainError(
   return { status, header, body: errorToJsonBytes(error, {}), trailer: undefined };
 }
 
-/** Writes a whole answer. Resolves once it is with the operating system, or the client is gone. */
+/**
+ * Writes a whole answer. Resolves once it is with the operating system, or the client is gone.
+ *
+ * @throws Failure `exhausted` where the client does not read, or too much waits for such clients; then it is cut off.
+ */
 export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<void> {
   if (!writeHead(exchange, answer.status, answer.header)) return;
-  sinkOf(exchange).write(answer.body);
-  await finish(exchange, answer.trailer);
+  const unread = Promise.withResolvers<void>();
+  const giveUp = () => unread.reject(cutOff(exchange));
+  const timer = setTimeout(giveUp, ANSWER_MS);
+  const held = exchange.answers?.begin(giveUp);
+  try {
+    held?.grew(answer.body.length);
+    sinkOf(exchange).write(answer.body);
+    await Promise.race([finish(exchange, answer.trailer), unread.promise]);
+  } finally {
+    clearTimeout(timer);
+    held?.done();
+  }
 }
 
 /**
@@ -100,7 +119,7 @@ async function finish(exchange: Exchange, trailer: Headers | undefined): Promise
   const { request, response } = exchange;
   if (isGone(response)) return;
   if (trailer !== undefined) response.addTrailers(trailersOf(trailer));
-  const finished = settled(response, 'finish');
+  const finished = written(response);
   sinkOf(exchange).end();
   await finished;
   discardRest(request);
@@ -116,11 +135,17 @@ function trailersOf(trailer: Headers): Record<string, string> {
   return { ...trailers, 'grpc-message': spelled };
 }
 
-/** An answer may go out before the body is in: what still comes is thrown away, or its stream is closed. */
+/**
+ * An answer may go out before the body is in: what still comes is thrown away, and a stream that its client does not end is closed.
+ * Not at once, since nghttp2 drops trailers that are not sent by then, and Node does not say when they are.
+ */
 function discardRest(request: NodeRequest): void {
   if (request.complete) return;
-  if (!('stream' in request)) request.resume();
-  else if (!request.stream.destroyed) request.stream.close(constants.NGHTTP2_NO_ERROR);
+  request.resume();
+  if (!('stream' in request)) return;
+  const { stream } = request;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), REST_MS);
+  stream.once('close', () => clearTimeout(timer));
 }
 
 // As what both classes are, because TypeScript cannot call the overloads of two at once.
@@ -147,16 +172,31 @@ function cutOff(exchange: Exchange): Failure {
   return failure;
 }
 
+/**
+ * Resolves once an answer that was ended is written, or the client is gone. An HTTP/2 response says `finish` only when its client
+ * has ended the stream as well, which one that was answered early may never do; its stream asks for trailers when all else is
+ * written.
+ */
+function written(response: NodeResponse): Promise<void> {
+  return 'stream' in response
+    ? settled(response, 'wantTrailers', response.stream)
+    : settled(response, 'finish');
+}
+
 /** Resolves at the event, or when the client is gone. */
-function settled(response: NodeResponse, event: 'finish' | 'drain'): Promise<void> {
+function settled(
+  response: NodeResponse,
+  event: 'finish' | 'drain' | 'wantTrailers',
+  source: EventEmitter = response,
+): Promise<void> {
   if (isGone(response)) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
-      response.off(event, done);
+      source.off(event, done);
       response.off('close', done);
       resolve();
     };
-    response.on(event, done);
+    source.on(event, done);
     response.on('close', done);
   });
 }

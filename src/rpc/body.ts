@@ -17,6 +17,12 @@ const HEADER_BYTES = 5;
 
 type Body = Pick<Exchange, 'request' | 'bodyStart'>;
 
+interface BodyBounds {
+  readonly maxBytes: number;
+  /** Told of the bytes of each part that came. */
+  readonly grew: (bytes: number) => void;
+}
+
 /**
  * Whether a call's messages may be compressed.
  *
@@ -40,24 +46,25 @@ export function isCompressed(headers: RawHeaders, protocol: Protocol): boolean {
 export async function readMessage(
   exchange: Body,
   protocol: Protocol,
-  maxBytes: number,
+  bounds: BodyBounds,
   compressed: boolean,
 ): Promise<Uint8Array> {
+  const { maxBytes } = bounds;
   if (!protocol.enveloped) {
-    const body = await readPlain(exchange, maxBytes);
+    const body = await readPlain(exchange, bounds);
     return compressed ? decompress(body, maxBytes) : body;
   }
-  const { flags, message } = await readEnvelope(exchange, maxBytes);
+  const { flags, message } = await readEnvelope(exchange, bounds);
   if ((flags & compressedFlag) === 0) return message;
   if (!compressed) throw invalidBody('it is marked as compressed, but no encoding was named');
   return decompress(message, maxBytes);
 }
 
-async function readPlain(body: Body, maxBytes: number): Promise<Uint8Array> {
+async function readPlain(body: Body, { maxBytes, grew }: BodyBounds): Promise<Uint8Array> {
   const declared = Number(body.request.headers['content-length'] ?? 0);
   if (declared > maxBytes) throw tooLarge(maxBytes);
   return Buffer.concat(
-    await readChunks(body, (size) => {
+    await readChunks(body, grew, (size) => {
       if (size > maxBytes) throw tooLarge(maxBytes);
     }),
   );
@@ -65,10 +72,10 @@ async function readPlain(body: Body, maxBytes: number): Promise<Uint8Array> {
 
 async function readEnvelope(
   exchange: Body,
-  maxBytes: number,
+  { maxBytes, grew }: BodyBounds,
 ): Promise<{ flags: number; message: Uint8Array }> {
   let declared: number | undefined;
-  const chunks = await readChunks(exchange, (size, soFar) => {
+  const chunks = await readChunks(exchange, grew, (size, soFar) => {
     if (declared === undefined && size >= HEADER_BYTES) declared = Buffer.concat(soFar).readUInt32BE(1);
     if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes);
     if (declared !== undefined && size > HEADER_BYTES + declared)
@@ -83,6 +90,7 @@ async function readEnvelope(
 /** @param check called after each chunk with the bytes so far; may throw to read no further. */
 async function readChunks(
   { request, bodyStart }: Body,
+  grew: BodyBounds['grew'],
   check: (size: number, chunks: readonly Buffer[]) => void,
 ): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
@@ -91,6 +99,7 @@ async function readChunks(
     const take = (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
+      grew(chunk.length);
       check(size, chunks);
     };
     bodyStart?.chunks.forEach(take);

@@ -6,6 +6,7 @@ import type { CallRecord, Verdict } from '../telemetry/call-log.ts';
 import { type Call, type CallNotes, credentialsMissing } from './call.ts';
 import { deadlineExceeded, orAborted } from './deadline.ts';
 import { cancelled, codeName, type Outcome, outcomeOf } from './errors.ts';
+import type { HeldBytes } from './held.ts';
 import { type NodeRequest, type NodeResponse, peerAddressOf } from './node-http.ts';
 import type { MethodPolicy } from './policy.ts';
 import { requestIdOf } from './request-headers.ts';
@@ -31,6 +32,8 @@ export class Exchange {
   /** Ask an HTTP/1.1 client to open no further call on this connection. */
   closing = false;
   bodyStart: BodyStart | undefined;
+  /** Answers that are on their way, this one's among them. */
+  answers: HeldBytes | undefined;
   /** Whether the message of a unary call was decoded: what fails before that failed to decode. */
   decoded = false;
   caller: Caller | undefined;

@@ -6,6 +6,7 @@ import { readMessage } from './body.ts';
 import { credentialsMissing } from './call.ts';
 import { allowedMs } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
+import type { HeldBytes } from './held.ts';
 import type { Protocol } from './protocol.ts';
 import { credentialOf, joinedValue, onBehalfOf } from './request-headers.ts';
 
@@ -68,13 +69,28 @@ export async function readBody(
   exchange: Exchange,
   protocol: Protocol,
   compressed: boolean,
+  bodies: HeldBytes,
 ): Promise<Uint8Array> {
   const timer = setTimeout(() => exchange.abort(bodyTooSlow()), BODY_MS);
+  const held = bodies.begin(() => exchange.abort(tooManyBodies()));
+  const bounds = { maxBytes: exchange.policy.maxBytes, grew: held.grew };
   try {
-    return await exchange.orAborted(readMessage(exchange, protocol, exchange.policy.maxBytes, compressed));
+    return await exchange.orAborted(readMessage(exchange, protocol, bounds, compressed));
   } finally {
     clearTimeout(timer);
+    held.done();
   }
+}
+
+function tooManyBodies(): Failure {
+  return new Failure(
+    'exhausted',
+    'TOO_MANY_IN_FLIGHT',
+    'too many bodies are being waited for; try again soon',
+    {
+      retryAfterMs: 1000,
+    },
+  );
 }
 
 function bodyTooSlow(): Failure {

@@ -16,6 +16,7 @@ import { assertUtf8, explainBody } from './bad-body.ts';
 import { isCompressed } from './body.ts';
 import { type BodyStart, Exchange } from './exchange.ts';
 import { HealthBoard } from './health.ts';
+import { ANSWERS, BODIES, HeldBytes } from './held.ts';
 import { type Authenticate, identifyCaller, openCall, readBody } from './intake.ts';
 import { callInterceptor } from './interceptor.ts';
 import { type NodeRequest, type NodeResponse, pathOf } from './node-http.ts';
@@ -67,6 +68,8 @@ export class Pipeline {
   /** Its lines, for whoever answers calls past this pipeline. */
   readonly callLog: CallLog;
   readonly #running: Running;
+  readonly #bodies = new HeldBytes(BODIES);
+  readonly #answers = new HeldBytes(ANSWERS);
   readonly #authenticate: Authenticate;
   readonly #health = new HealthBoard();
   readonly #routes = new Map<string, Route>();
@@ -134,6 +137,7 @@ export class Pipeline {
     const exchange = new Exchange(request, response, route?.policy ?? UNKNOWN_METHOD, this.#late);
     exchange.bodyStart = bodyStart;
     exchange.onVerdict = (verdict, durationMs) => this.#recordVerdict(exchange, verdict, durationMs);
+    exchange.answers = this.#answers;
     exchange.closing = this.#draining;
     this.#open.add(exchange);
     this.#metrics.callStarted();
@@ -200,14 +204,18 @@ export class Pipeline {
         await writeStream(exchange, await handler(universalRequest(exchange, protocol, undefined)));
       } else {
         await identifyCaller(this.#authenticate, exchange, false);
-        const message = await readBody(exchange, protocol, compressed);
+        const message = await readBody(exchange, protocol, compressed, this.#bodies);
         // Not before: a place that waits for its body is one that anyone with a key could keep.
         release = this.#running.admit(exchange.policy);
         await identifyCaller(this.#authenticate, exchange, true);
-        await writeAnswer(exchange, await unary(exchange, handler, protocol, message));
+        const answer = await unary(exchange, handler, protocol, message);
+        // Nor after this: one that waits for its reader would be kept just so.
+        release();
+        await writeAnswer(exchange, answer);
       }
     } catch (error) {
       if (exchange.response.headersSent) throw error;
+      release();
       await writeAnswer(exchange, await refusal(exchange, handler, protocol, error));
     } finally {
       release();

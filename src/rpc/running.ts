@@ -32,7 +32,7 @@ export class Running {
   /**
    * Takes a place for a call.
    *
-   * @returns what gives the place back.
+   * @returns what gives the place back; once is enough.
    * @throws Failure `exhausted` TOO_MANY_IN_FLIGHT.
    */
   admit(policy: Pick<MethodPolicy, 'streaming' | 'access'>): () => void {
@@ -41,8 +41,10 @@ export class Running {
     if (pool === undefined) return () => {};
     if (this.#admitted[pool] >= this.#limits[pool]) throw tooMany();
     this.#admitted[pool]++;
+    let held = true;
     return () => {
-      this.#admitted[pool]--;
+      if (held) this.#admitted[pool]--;
+      held = false;
     };
   }
 

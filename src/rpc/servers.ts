@@ -15,6 +15,7 @@ import { type CheckReady, HttpRoutes } from './http-routes.ts';
 import { Http2Lane } from './lane/http2-lane.ts';
 import type { VerifyLane } from './lane/verify-lane.ts';
 import { listen } from './listen.ts';
+import { isGone } from './node-http.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Sessions } from './sessions.ts';
 
@@ -26,6 +27,8 @@ export interface ServersOptions {
   /** 0: any free port. */
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** On each port; as `MAX_CONNECTIONS` where it is absent. */
+  readonly maxConnections?: number;
   /** PEM texts. `clientCa` set: clients must show a certificate of this authority. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string } | undefined;
   readonly checkReady: CheckReady;
@@ -54,9 +57,30 @@ const REQUEST_TIMEOUT_MS = 75_000;
 const KEEP_ALIVE_MS = 65_000;
 const CHECK_INTERVAL_MS = 5000;
 const MAX_STREAMS_PER_CONNECTION = 512;
-// Bounds headers as well: those that come before the client has acknowledged our settings may be larger than
-// MAX_HEADER_BYTES, but Node counts them here, and resets the streams that go beyond it.
-const MAX_SESSION_MEGABYTES = 16;
+/**
+ * On each port. An unused one costs about 20 KB, so this many fit beside the records; what is above is closed unanswered,
+ * which a client takes for a replica that is away, and tries another.
+ */
+const MAX_CONNECTIONS = 8192;
+/** What node:http2 bounds by itself, said here where it matters, so that no version of Node changes it unnoticed. */
+const BOUNDS = {
+  // Bounds headers as well: those that come before the client has acknowledged our settings may be larger than
+  // MAX_HEADER_BYTES, but Node counts them here, and resets the streams that go beyond it.
+  maxSessionMemory: 16,
+  maxHeaderListPairs: 100,
+  // More entries than there are settings are a flood in one frame.
+  maxSettings: 32,
+  // Streams that the client resets before its connection ends (rapid reset): at once as many as it may have open, since a
+  // moment without answers ends them all by their deadlines; after that so many a second.
+  streamResetBurst: MAX_STREAMS_PER_CONNECTION,
+  streamResetRate: 100,
+  // Frames against the protocol, and streams above MAX_STREAMS_PER_CONNECTION, before the connection ends. A client that has
+  // not read our settings yet may open more than it may.
+  maxSessionInvalidFrames: 100,
+  maxSessionRejectedStreams: 1000,
+  // Whoever speaks neither HTTP/2 nor TLS' name for it (TLS only; without TLS node:http2 ends such a connection at once).
+  unknownProtocolTimeout: 10_000,
+} as const;
 
 /**
  * Opens both ports, or neither.
@@ -71,7 +95,12 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
   grpcServer.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
     request.on('error', peerFailed);
     response.on('error', peerFailed);
-    pipeline.handle(request, response, lane?.bodyStart);
+    const bodyStart = lane?.bodyStart;
+    if (bodyStart !== undefined) return pipeline.handle(request, response, bodyStart);
+    // After all frames that came with this one: a flood of streams that are reset at once costs no more than their frames.
+    setImmediate(() => {
+      if (!isGone(response)) pipeline.handle(request, response);
+    });
   });
   const lane = options.lane && new Http2Lane(grpcServer, options.lane);
   const httpServer = createHttpServer(options);
@@ -104,18 +133,20 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
 // A peer that resets or breaks off in the middle: its call ends as cancelled, and the log has its line.
 function peerFailed(): void {}
 
-function createGrpcServer({ tls }: ServersOptions): Http2Server | Http2SecureServer {
+function createGrpcServer({ tls, maxConnections }: ServersOptions): Http2Server | Http2SecureServer {
   const settings = {
     settings: { maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION, maxHeaderListSize: MAX_HEADER_BYTES },
-    maxSessionMemory: MAX_SESSION_MEGABYTES,
-    maxHeaderListPairs: 100,
+    ...BOUNDS,
   };
-  return tls === undefined
-    ? http2.createServer(settings)
-    : http2.createSecureServer({ ...settings, ...tlsOptions(tls) });
+  const server =
+    tls === undefined
+      ? http2.createServer(settings)
+      : http2.createSecureServer({ ...settings, ...tlsOptions(tls) });
+  server.maxConnections = maxConnections ?? MAX_CONNECTIONS;
+  return server;
 }
 
-function createHttpServer({ tls }: ServersOptions): http.Server {
+function createHttpServer({ tls, maxConnections }: ServersOptions): http.Server {
   const settings = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -123,9 +154,10 @@ function createHttpServer({ tls }: ServersOptions): http.Server {
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   };
-  return tls === undefined
-    ? http.createServer(settings)
-    : https.createServer({ ...settings, ...tlsOptions(tls) });
+  const server =
+    tls === undefined ? http.createServer(settings) : https.createServer({ ...settings, ...tlsOptions(tls) });
+  server.maxConnections = maxConnections ?? MAX_CONNECTIONS;
+  return server;
 }
 
 function tlsOptions({ cert, key, clientCa }: NonNullable<ServersOptions['tls']>) {

@@ -1,52 +1,102 @@
-/** The connections of the gRPC port: none stays open for a peer that is gone or has nothing to ask. */
+/**
+ * The connections of the gRPC port: none stays open for a peer that is gone, has nothing to ask, or does not take its answers.
+ */
 
-import type { Http2SecureServer, Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 
-/** A connection without any frame for so long is asked for a sign of life, or closed where no call is open on it. */
-const QUIET_MS = 120_000;
+export interface SessionLimits {
+  /** A connection without any frame for so long is asked for a sign of life, or closed where no call is open on it. */
+  readonly quietMs: number;
+  /**
+   * A peer that has not acknowledged our settings by then speaks no HTTP/2, or wants the limits in them not to hold: Node
+   * holds a peer to the size of its headers only from the acknowledgement on.
+   */
+  readonly settingsMs: number;
+  /**
+   * An answer that is still not with the operating system after so long, up to twice that, is given up: its reader opens no
+   * window. A legitimate one takes the largest page, 4 MiB, over a slow line in that time.
+   */
+  readonly unreadMs: number;
+}
+
+export const SESSION_LIMITS: SessionLimits = { quietMs: 120_000, settingsMs: 10_000, unreadMs: 15_000 };
 const PING_TIMEOUT_MS = 10_000;
 
-const COUNT = Symbol('count');
-type CountedStream = ServerHttp2Stream & { [COUNT]?: { streams: number } };
+/** Where a stream has those that are open on its connection: one listener then does for all streams. */
+const OPEN = Symbol('open');
+/** Set on an answer that was already waiting for its reader at the last look. */
+const UNREAD = Symbol('unread');
+type OpenStream = ServerHttp2Stream & { [OPEN]?: Set<OpenStream>; [UNREAD]?: true };
 
 export class Sessions {
-  readonly #open = new Set<ServerHttp2Session>();
+  readonly #limits: SessionLimits;
+  readonly #open = new Map<ServerHttp2Session, Set<OpenStream>>();
+  #sweeper: NodeJS.Timeout | undefined;
 
-  constructor(server: Http2Server | Http2SecureServer) {
+  constructor(server: Http2Server | Http2SecureServer, limits = SESSION_LIMITS) {
+    this.#limits = limits;
     server.on('session', (session: ServerHttp2Session) => this.#add(session));
   }
 
   #add(session: ServerHttp2Session): void {
-    const open = { streams: 0 };
-    this.#open.add(session);
-    session.once('close', () => this.#open.delete(session));
+    const streams = new Set<OpenStream>();
+    this.#open.set(session, streams);
+    const { quietMs, settingsMs, unreadMs } = this.#limits;
+    const unsettled = setTimeout(
+      () => session.destroy(undefined, constants.NGHTTP2_SETTINGS_TIMEOUT),
+      settingsMs,
+    );
+    session.once('localSettings', () => clearTimeout(unsettled));
+    session.once('close', () => {
+      clearTimeout(unsettled);
+      this.#open.delete(session);
+      if (this.#open.size > 0) return;
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+    });
     // A peer's broken frames or reset: Node ends the session, and its calls end as cancelled.
     session.on('error', () => {});
-    session.on('stream', (stream) => {
-      open.streams++;
-      (stream as CountedStream)[COUNT] = open;
-      stream.on('close', uncount);
+    session.on('stream', (stream: OpenStream) => {
+      streams.add(stream);
+      stream[OPEN] = streams;
+      stream.on('close', forget);
     });
-    session.setTimeout(QUIET_MS, () => {
-      if (open.streams === 0) session.close();
+    session.setTimeout(quietMs, () => {
+      if (streams.size === 0) session.close();
       else probe(session);
     });
+    this.#sweeper ??= setInterval(() => this.#sweep(), unreadMs);
   }
 
   /** Sends GOAWAY on each; calls that are open may finish. */
   close(): void {
-    for (const session of this.#open) session.close();
+    for (const session of this.#open.keys()) session.close();
   }
 
   destroy(): void {
-    for (const session of this.#open) session.destroy();
+    for (const session of this.#open.keys()) session.destroy();
+  }
+
+  // One timer for all: one for each call would cost a Verify more than the rest of its way through here.
+  #sweep(): void {
+    for (const streams of this.#open.values()) {
+      for (const stream of streams) {
+        if (!stream.writableEnded) continue;
+        if (stream[UNREAD]) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        else stream[UNREAD] = true;
+      }
+    }
   }
 }
 
-// One listener for all streams.
-function uncount(this: CountedStream): void {
-  const open = this[COUNT];
-  if (open !== undefined) open.streams--;
+function forget(this: OpenStream): void {
+  this[OPEN]?.delete(this);
 }
 
 /** Ends a session whose peer does not answer a ping, such as one behind a firewall that forgot the connection. */

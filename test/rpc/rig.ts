@@ -33,6 +33,7 @@ export interface RigOptions {
   readonly logVerify?: VerifyLogging;
   readonly logLevel?: LogLevel;
   readonly tls?: ServersOptions['tls'];
+  readonly maxConnections?: number;
   readonly checkReady?: () => Promise<readonly string[]>;
 }
 
@@ -96,6 +97,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     grpcPort: 0,
     httpPort: 0,
     tls: options.tls,
+    ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
     checkReady: options.checkReady ?? (async () => []),
     metrics,
     log,
