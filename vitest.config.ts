@@ -14,6 +14,8 @@ const EMBEDDED_ONLY = [
   'acceptance/{data-file,full-disk,many-bodies,scale,scale-mongodb}',
   // The ports, their connections and what comes in, whatever is behind them.
   'acceptance/{bad-input,both-ports,odd-messages,slow-body,stop,verify-stream}',
+  // Over MongoDB in any case.
+  'acceptance/workers',
   // Each step of an operation in turn: thousands of writes, minutes for the tests' server. The conformance suite holds the
   // store to what they rest on, and acceptance/{repeat,rotation} run over both. GATEHOUSE_TEST_LONG=1 takes the time.
   ...(process.env.GATEHOUSE_TEST_LONG ? [] : ['keys/{repeat,rotate-rights}']),

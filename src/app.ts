@@ -27,6 +27,7 @@ import { withBoundedLookups } from './storage/lookups.ts';
 import { openStore } from './storage/open.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import type { MetricsPage } from './telemetry/reports.ts';
 import { Trouble } from './telemetry/trouble.ts';
 import { unrefTimer, VerifyLog } from './telemetry/verify-log.ts';
 import { authenticate } from './verification/authenticate.ts';
@@ -34,6 +35,7 @@ import { requirePeppers } from './verification/peppers.ts';
 import { Secrets } from './verification/secrets.ts';
 import { UsageRecorder } from './verification/usage.ts';
 import { Verifier } from './verification/verifier.ts';
+import type { Worker } from './workers/worker.ts';
 
 /** Characters of records kept in memory: a hundred thousand keys of the usual size. */
 const CACHE_SIZES = { secrets: 20_000_000, keys: 60_000_000, owners: 10_000_000 };
@@ -59,17 +61,18 @@ export interface App {
 /**
  * Starts the service.
  *
+ * @param worker set where this process is one of several behind the same ports.
  * @throws StoreInUse, StoreUnusable, CannotListen or a Failure for missing peppers, each with one line for the operator.
  */
-export async function startApp(settings: Settings): Promise<App> {
-  const log = createLog({ level: settings.logLevel });
+export async function startApp(settings: Settings, worker?: Worker): Promise<App> {
+  const log = createLog({ level: settings.logLevel, ...optional('worker', worker?.number) });
   const store = await openStore(settings.mongodbUri ?? settings.data);
   let coherence: Coherence | undefined;
   try {
     const metrics = new Metrics();
     const onConfirmed = (ms: number) => metrics.changeConfirmed(ms / 1000);
     coherence = await startCoherence(store, settings, CACHE_SIZES, log, onConfirmed);
-    return await startOver(store, coherence, settings, log, metrics);
+    return await startOver(store, coherence, settings, log, metrics, worker?.page(metrics) ?? metrics);
   } catch (error) {
     await coherence?.stop();
     await store.close();
@@ -83,6 +86,7 @@ async function startOver(
   settings: Settings,
   log: Log,
   metrics: Metrics,
+  page: MetricsPage,
 ): Promise<App> {
   const now = Date.now;
   const { cached, feed } = coherence;
@@ -151,7 +155,7 @@ async function startOver(
     httpPort: settings.httpPort,
     tls: settings.tls,
     checkReady: readiness(store, coherence, log),
-    metrics,
+    metrics: page,
     log,
   });
   // After the ports, so that a start which fails at them has not used up the one print of the root key.

@@ -23,6 +23,7 @@ export function greeting(settings: Settings, app: App): string {
     `  HTTP    ${base}   (Connect, gRPC-Web, JSON, /healthz, /readyz, /metrics)`,
     `  Store   ${describeLocation(settings.mongodbUri ?? settings.data)}`,
     ...redisLines(settings.redisUrl, app.leaseHeld),
+    ...(settings.workers === 1 ? [] : [`  Workers ${settings.workers}`]),
     `  Access  ${roots.live} root key${roots.live === 1 ? '' : 's'}`,
     '',
     ...(roots.generated === undefined ? [] : firstSteps(base, roots.generated)),

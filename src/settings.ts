@@ -31,6 +31,8 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly logVerify: VerifyLogging;
   readonly tls: TlsSettings | undefined;
+  /** Processes behind the two ports. */
+  readonly workers: number;
 }
 
 /** A setting that stops the start; the message is the one line to print. */
@@ -42,6 +44,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 const ROOT_KEY = /^ghm_[A-Za-z0-9_-]{32,128}$/;
 const PEPPER = /^([A-Za-z0-9._-]{1,32}):([A-Za-z0-9+/]+={0,2})$/;
 const PEPPER_BYTES = 32;
+/** More than machines have cores; each takes memory and connections of its own. */
+const MAX_WORKERS = 64;
 
 /** Settings of the contract whose capability this version does not have. */
 const NOT_YET = ['GATEHOUSE_METRICS_PORT', 'GATEHOUSE_TRUSTED_PROXIES', 'GATEHOUSE_CORS_ORIGINS'];
@@ -86,6 +90,7 @@ export function readSettings(env: Environment = process.env): Settings {
     logLevel: choice(env, 'GATEHOUSE_LOG_LEVEL', LOG_LEVELS, 'info'),
     logVerify: choice(env, 'GATEHOUSE_LOG_VERIFY', ['refused', 'all', 'none'], 'refused'),
     tls: tls(env),
+    workers: workers(env),
   };
 }
 
@@ -99,12 +104,6 @@ function refuseUnknown(env: Environment): void {
     if (name.startsWith('GATEHOUSE_') && !KNOWN.includes(name) && !isOfKubernetes(name, env[name])) {
       throw new BadSetting(`${name} is not a setting; known are ${KNOWN.join(', ')}`);
     }
-  }
-  const workers = text(env, 'GATEHOUSE_WORKERS');
-  if (workers !== undefined && workers !== '1') {
-    throw new BadSetting(
-      'GATEHOUSE_WORKERS accepts only 1; over MongoDB start as many processes as you like',
-    );
   }
 }
 
@@ -208,6 +207,20 @@ function peppers(env: Environment): Pepper[] {
     throw new BadSetting('GATEHOUSE_PEPPERS names an id twice');
   }
   return found;
+}
+
+function workers(env: Environment): number {
+  const value = text(env, 'GATEHOUSE_WORKERS') ?? '1';
+  const number = Number(value);
+  if (!/^\d{1,2}$/.test(value) || number < 1 || number > MAX_WORKERS) {
+    throw new BadSetting(`GATEHOUSE_WORKERS must be a number of processes, 1 to ${MAX_WORKERS}`);
+  }
+  if (number > 1 && mongodbUri(env) === undefined) {
+    throw new BadSetting(
+      'GATEHOUSE_WORKERS above 1 needs MONGODB_URI: the data file of the embedded store belongs to one process',
+    );
+  }
+  return number;
 }
 
 function tls(env: Environment): TlsSettings | undefined {

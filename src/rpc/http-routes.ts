@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricsPage } from '../telemetry/reports.ts';
 import { pathOf } from './node-http.ts';
 
 /** Names what is not ready, such as `store`; empty: all is. */
@@ -18,13 +18,13 @@ interface Reply {
 
 export class HttpRoutes {
   readonly #checkReady: CheckReady;
-  readonly #metrics: Metrics;
+  readonly #metrics: MetricsPage;
   readonly #log: Log;
   readonly #routes: Readonly<Record<string, () => Promise<Reply>>>;
   #checking: Promise<readonly string[]> | undefined;
   #draining = false;
 
-  constructor(parts: { readonly checkReady: CheckReady; readonly metrics: Metrics; readonly log: Log }) {
+  constructor(parts: { readonly checkReady: CheckReady; readonly metrics: MetricsPage; readonly log: Log }) {
     this.#checkReady = parts.checkReady;
     this.#metrics = parts.metrics;
     this.#log = parts.log;

@@ -9,7 +9,7 @@ import http2, {
 } from 'node:http2';
 import https from 'node:https';
 import type { Log } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricsPage } from '../telemetry/reports.ts';
 import { closed, drainAll } from './drain.ts';
 import { type CheckReady, HttpRoutes } from './http-routes.ts';
 import { Http2Lane } from './lane/http2-lane.ts';
@@ -32,7 +32,7 @@ export interface ServersOptions {
   /** PEM texts. `clientCa` set: clients must show a certificate of this authority. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string } | undefined;
   readonly checkReady: CheckReady;
-  readonly metrics: Metrics;
+  readonly metrics: MetricsPage;
   readonly log: Log;
 }
 

@@ -54,11 +54,13 @@ function withMessage(this: Logger, args: Parameters<LogFn>, write: LogFn): void 
 /** Builds the log. `destination` is stdout where it is left out. */
 export function createLog(options: {
   readonly level: LogLevel;
+  /** In each line, where several processes write to one log. */
+  readonly worker?: number;
   readonly destination?: DestinationStream;
 }): Log {
   const settings = {
     level: options.level,
-    base: null,
+    base: options.worker === undefined ? null : { worker: options.worker },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: describeError },

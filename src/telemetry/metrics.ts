@@ -1,6 +1,7 @@
 /** What Prometheus may scrape. Every label has few values, so that no caller can grow the memory. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { MetricsPage, Report } from './reports.ts';
 import { type Cell, type Spread, SpreadHistogram, Tally } from './tally.ts';
 
 /** Seconds; a Verify is far left, a change with its confirmation in the middle, a stream far right. */
@@ -47,7 +48,7 @@ export class MethodMetrics {
   }
 }
 
-export class Metrics {
+export class Metrics implements MetricsPage {
   readonly #registry = new Registry();
 
   readonly #requests = new Tally(
@@ -177,5 +178,9 @@ export class Metrics {
   /** Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  report(): Promise<Report> {
+    return this.#registry.getMetricsAsJSON();
   }
 }

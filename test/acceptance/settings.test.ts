@@ -69,7 +69,14 @@ describe('a start with settings that cannot be', () => {
       { GATEHOUSE_METRICS_PORT: '9090' },
       'GATEHOUSE_METRICS_PORT',
     ],
-    ['more workers than one', { GATEHOUSE_WORKERS: '2' }, 'GATEHOUSE_WORKERS'],
+    [
+      'workers over the embedded store',
+      { GATEHOUSE_WORKERS: '2' },
+      'GATEHOUSE_WORKERS above 1 needs MONGODB_URI',
+    ],
+    ['no worker', { GATEHOUSE_WORKERS: '0' }, 'GATEHOUSE_WORKERS must be'],
+    ['more workers than there may be', { GATEHOUSE_WORKERS: '65' }, 'GATEHOUSE_WORKERS must be'],
+    ['a number of workers that is none', { GATEHOUSE_WORKERS: '2x' }, 'GATEHOUSE_WORKERS must be'],
     [
       'a secret file that is not there',
       { GATEHOUSE_ROOT_KEY_FILE: '/nowhere/root' },

@@ -13,9 +13,10 @@ const EDGE = ['keys', ...UNDER_KEYS, 'gen'];
 
 /** A part is a folder or a file of src. It may import itself and what stands here. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
-  main: ['app', 'settings', 'greeting'],
+  main: ['app', 'settings', 'greeting', 'workers', 'telemetry'],
   greeting: ['app', 'settings', 'storage'],
-  app: ['settings', 'rpc', 'hooks', ...EDGE],
+  app: ['settings', 'rpc', 'hooks', 'workers', ...EDGE],
+  workers: ['telemetry'],
   rpc: EDGE,
   hooks: EDGE,
   cli: ['client', ...EDGE],
@@ -37,6 +38,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage/sqlite/'],
   mongodb: ['storage/mongodb/'],
   ioredis: ['storage/redis/'],
+  'node:cluster': ['workers/'],
   'node:http': ['rpc/', 'client/'],
   'node:http2': ['rpc/', 'client/'],
   'node:https': ['rpc/', 'client/'],
