@@ -383,7 +383,7 @@ async function checkUntilToldToGo({ grpc }: Gatehouse) {
   session.on('error', () => {});
   const failed: unknown[] = [];
   let answered = 0;
-  while (!told && !session.closed) {
+  while (!told && !session.closed && !session.destroyed) {
     try {
       await check(session);
       answered++;

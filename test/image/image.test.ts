@@ -155,6 +155,19 @@ describe.skipIf(files === undefined)('the image', () => {
 
   const mongodb = inject('mongodb');
 
+  test.skipIf(mongodb === '')('runs several workers, all of which end with 0 on SIGTERM', async () => {
+    const uri = inDatabase(mongodb, `image-${randomUUID()}`);
+    const { container, http } = await startOnFreePorts(image, { MONGODB_URI: uri, GATEHOUSE_WORKERS: '2' });
+    try {
+      await makeAndVerify(http, 'SHA256');
+      expect(await container.healthcheck()).toBe(0);
+      expect(await container.stop()).toBe(0);
+    } finally {
+      await container.stop('SIGKILL');
+      await dropDatabase(uri);
+    }
+  });
+
   test.skipIf(mongodb === '')('works over MongoDB as well, and then writes no file at all', async () => {
     const uri = inDatabase(mongodb, `image-${randomUUID()}`);
     const before = readdirSync(placeOf(image, '/data'));
