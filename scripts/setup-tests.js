@@ -40,6 +40,16 @@ const GO_PLUGINS = [
   goProgram('protoc-gen-go', 'google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12'),
   goProgram('protoc-gen-go-grpc', 'google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2'),
 ];
+const H2SPEC_MODULE = join(root, 'test/h2spec');
+/** @type {Part} */
+const H2SPEC = {
+  what: 'h2spec',
+  maker: 'go',
+  pins: readFileSync(join(H2SPEC_MODULE, 'go.mod'), 'utf8'),
+  stamp: join(BIN, '.h2spec.stamp'),
+  make: () =>
+    run('go', ['install', '-C', H2SPEC_MODULE, 'github.com/summerwind/h2spec/cmd/h2spec'], { GOBIN: BIN }),
+};
 /** @type {Part} */
 const PYTHON = {
   what: 'Python packages of test/requirements.txt (gRPC client, servers of MongoDB and Redis)',
@@ -70,6 +80,7 @@ export function findTools() {
     GATEHOUSE_TEST_SPIN: onPath('gcc') && onPath('spin') ? 'spin' : '',
     // A library that gives single processes a clock of their own.
     GATEHOUSE_TEST_FAKETIME: globSync(FAKETIME)[0] ?? '',
+    GATEHOUSE_TEST_H2SPEC: isMade(H2SPEC) ? join(BIN, executable('h2spec')) : '',
     // Folder of protoc-gen-go and protoc-gen-go-grpc.
     GATEHOUSE_TEST_GO_PLUGINS: GO_PLUGINS.every(isMade) ? BIN : '',
     // Address of a server that is there already: its user gives it.
@@ -95,7 +106,7 @@ function inVenv(pattern) {
 
 /** Makes what is missing. False where something still is, which stderr then tells. */
 export function setUpTests() {
-  const parts = [...(onPath('grpcurl') === undefined ? [GRPCURL] : []), ...GO_PLUGINS, PYTHON];
+  const parts = [...(onPath('grpcurl') === undefined ? [GRPCURL] : []), ...GO_PLUGINS, H2SPEC, PYTHON];
   const curl = onPath('curl') !== undefined;
   if (!curl) console.error(`MISSING: curl on the PATH. ${SKIPPED}`);
   const made = parts.every(isMade) || makeAll(parts);

@@ -150,6 +150,22 @@ export function describeClient(build: () => Promise<Program>): void {
     await endOfWatch(before).toEqual(['CANCELLED']);
   });
 
+  test('a Verify may be cancelled, run out of time, carry much metadata and be one of thousands', async () => {
+    const { tooLarge, ...rest } = await play('edges');
+    expect(rest).toEqual({
+      // Whatever was cancelled, or came too late, on a connection that others use.
+      cancelled: ['CANCELLED'],
+      late: ['DEADLINE_EXCEEDED'],
+      // Under 16 KB of headers, which the service takes; the client is told of that bound.
+      large: 'OK',
+      compressed: 'OK',
+      // Four times as many as may be open at once, beside a stream that stays open.
+      valid: 2048,
+      watching: 'SERVING',
+    });
+    expect(tooLarge).not.toBe('OK');
+  });
+
   test('the standard health check knows the service and each of its parts', async () => {
     expect(await play('health')).toEqual({ whole: 'SERVING', keys: 'SERVING', unknown: 'NOT_FOUND' });
   });

@@ -21,6 +21,7 @@ test('what cannot be set up ends them, with a line that names it', () => {
   cpSync(join(ROOT, 'package.json'), join(checkout, 'package.json'));
   mkdirSync(join(checkout, 'test'));
   cpSync(join(ROOT, 'test/requirements.txt'), join(checkout, 'test/requirements.txt'));
+  cpSync(join(ROOT, 'test/h2spec'), join(checkout, 'test/h2spec'), { recursive: true });
   const { status, stderr, stdout } = spawnSync(
     process.execPath,
     ['--import', './scripts/tools.js', '--eval', 'console.log("begun")'],

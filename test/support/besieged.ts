@@ -40,12 +40,14 @@ export interface Siege {
 
 export class Besieged {
   readonly gatehouse: Gatehouse;
+  /** Of a key that is valid. */
+  readonly token: string;
   readonly #message: Buffer;
   #session: ClientHttp2Session;
 
-  /** @param token of a key that is valid. */
   constructor(gatehouse: Gatehouse, token: string) {
     this.gatehouse = gatehouse;
+    this.token = token;
     const request = create(VerifyRequestSchema, { token });
     this.#message = enveloped(toBinary(VerifyRequestSchema, request));
     this.#session = this.#connect();

@@ -18,6 +18,7 @@ var scenarios = map[string]func(*service) any{
 	"parallel":   parallel,
 	"deadline":   deadline,
 	"cancel":     cancelled,
+	"edges":      edges,
 	"health":     healthy,
 }
 

@@ -4,6 +4,7 @@ import json
 import sys
 
 import bulk
+import edges
 import ends
 import life
 import lists
@@ -21,6 +22,7 @@ SCENARIOS = {
     "parallel": bulk.parallel,
     "deadline": ends.deadline,
     "cancel": ends.cancel,
+    "edges": edges.edges,
     "health": ends.healthy,
 }
 

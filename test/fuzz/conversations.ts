@@ -1,0 +1,143 @@
+/** Valid calls, and what mutation makes of them, as they go onto the wire of either port. */
+
+import { create, type DescMessage, type MessageInitShape, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { VerifyBatchRequestSchema, VerifyRequestSchema } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import { GetKeyRequestSchema, ListKeysRequestSchema } from '../../src/gen/gatehouse/v1/key_service_pb.js';
+import type { Choices } from '../faults/coherence/random.ts';
+import { enveloped } from '../support/besieged.ts';
+import { END_HEADERS, END_STREAM, frame, headerBlock, headers, TYPE } from '../support/http2-peer.ts';
+import { type Field, mutateBytes, mutateFields } from './mutate.ts';
+
+/** What is mutated. */
+export type Kind = 'frame' | 'header' | 'envelope' | 'protobuf' | 'json' | 'http1';
+const WITHIN_FRAMES = { header: 3, envelope: 2, protobuf: 3, json: 2 } as const;
+const MAX_FRAME = 16_384;
+
+interface Call {
+  readonly path: string;
+  readonly binary: Buffer;
+  readonly json: Buffer;
+}
+
+export class Conversations {
+  readonly #calls: readonly Call[];
+
+  /** @param refused tokens that no Verify may ever call valid. */
+  constructor(refused: readonly string[]) {
+    const auth = 'gatehouse.v1.AuthService';
+    const keys = 'gatehouse.v1.KeyService';
+    const questions = refused.map((token) => ({
+      token,
+      keyspaces: ['default'],
+      permissions: ['docs:read', 'a:b'],
+      project: 'p1',
+      context: { clientIp: '192.0.2.1' },
+    }));
+    this.#calls = [
+      ...refused.map((token) => callOf(`${auth}/Verify`, VerifyRequestSchema, { token })),
+      ...questions.map((question) => callOf(`${auth}/Verify`, VerifyRequestSchema, question)),
+      callOf(`${auth}/VerifyBatch`, VerifyBatchRequestSchema, { requests: questions }),
+      callOf(`${keys}/GetKey`, GetKeyRequestSchema, { id: 'key_1234567890123456789012' }),
+      callOf(`${keys}/ListKeys`, ListKeysRequestSchema, { keyspace: 'default', pageSize: 3 }),
+    ];
+  }
+
+  /** One mutated call over HTTP/2. @param frames whether the frames are mutated, or what is in them. */
+  http2(stream: number, key: string, frames: boolean, choices: Choices): { kind: Kind; bytes: Buffer } {
+    const kind = frames ? 'frame' : choices.weighted(WITHIN_FRAMES);
+    const { path, binary, json } = choices.oneOf(this.#calls);
+    const asJson = kind === 'json' || choices.between(0, 3) === 0;
+    const isConnect = asJson && choices.between(0, 1) === 0;
+    const fields: Field[] = [
+      [':method', 'POST'],
+      [':scheme', 'http'],
+      [':path', path],
+      [':authority', 'localhost'],
+      ['content-type', isConnect ? 'application/json' : `application/grpc${asJson ? '+json' : ''}`],
+      ['te', 'trailers'],
+      ['authorization', `Bearer ${key}`],
+    ];
+    let message = asJson ? json : binary;
+    if (kind === 'protobuf' || kind === 'json') message = mutateBytes(message, choices);
+    let body = isConnect ? message : enveloped(message);
+    if (kind === 'envelope')
+      body = Buffer.concat([mutateBytes(body.subarray(0, 5), choices), body.subarray(5)]);
+    const block = headerBlock(kind === 'header' ? mutateFields(fields, choices) : fields);
+    const parts = [headers(stream, block, END_HEADERS), ...dataFrames(stream, body, choices)];
+    return { kind, bytes: Buffer.concat(kind === 'frame' ? mutateFrames(parts, choices) : parts) };
+  }
+
+  /** One mutated request over HTTP/1.1. */
+  http1(key: string, choices: Choices): { kind: Kind; bytes: Buffer } {
+    const { path, json, binary } = choices.oneOf(this.#calls);
+    const asJson = choices.between(0, 3) > 0;
+    const kind = choices.weighted({ http1: 3, header: 2, [asJson ? 'json' : 'protobuf']: 3 }) as Kind;
+    let body = asJson ? json : binary;
+    if (kind === 'json' || kind === 'protobuf') body = mutateBytes(body, choices);
+    const fields: Field[] = [
+      ['host', 'localhost'],
+      ['content-type', asJson ? 'application/json' : 'application/proto'],
+      ['authorization', `Bearer ${key}`],
+      ['content-length', String(body.length)],
+    ];
+    const lines = (kind === 'header' ? mutateFields(fields, choices) : fields).map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    );
+    const bytes = Buffer.concat([
+      Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'),
+      body,
+    ]);
+    return { kind, bytes: kind === 'http1' ? mutateBytes(bytes, choices) : bytes };
+  }
+}
+
+function callOf<Desc extends DescMessage>(path: string, schema: Desc, init: MessageInitShape<Desc>): Call {
+  const message = create(schema, init);
+  return {
+    path: `/${path}`,
+    binary: Buffer.from(toBinary(schema, message)),
+    json: Buffer.from(toJsonString(schema, message)),
+  };
+}
+
+/** A body in one frame or in several, and at times padded. */
+function dataFrames(stream: number, body: Buffer, { between }: Choices): Buffer[] {
+  const cut = between(0, 2) === 0 ? between(0, body.length) : body.length;
+  const rest = body.subarray(cut);
+  const last = rest.length === 0;
+  const first = frame(TYPE.data, last ? END_STREAM : 0, stream, body.subarray(0, Math.min(cut, MAX_FRAME)));
+  return last ? [first] : [first, frame(TYPE.data, END_STREAM, stream, rest.subarray(0, MAX_FRAME))];
+}
+
+function mutateFrames(frames: readonly Buffer[], choices: Choices): Buffer[] {
+  const changed = [...frames];
+  const at = choices.between(0, changed.length - 1);
+  const one = Buffer.from(changed[at] ?? Buffer.alloc(0));
+  switch (choices.weighted({ head: 4, bytes: 3, drop: 1, repeat: 1, swap: 1, foreign: 3 })) {
+    case 'head':
+      // Length, type, flags, stream.
+      one[choices.between(0, 8)] = choices.between(0, 255);
+      changed[at] = one;
+      break;
+    case 'bytes':
+      changed[at] = mutateBytes(one, choices);
+      break;
+    case 'drop':
+      changed.splice(at, 1);
+      break;
+    case 'repeat':
+      changed.splice(at, 0, one);
+      break;
+    case 'swap':
+      changed.reverse();
+      break;
+    case 'foreign': {
+      const payload = mutateBytes(Buffer.alloc(choices.between(0, 24)), choices);
+      const stream = choices.oneOf([0, 1, 3, one.readUInt32BE(5), 2, 0x7fffffff]);
+      const type = choices.between(0, 12);
+      changed.splice(at, 0, frame(type, choices.between(0, 255), stream, payload));
+      break;
+    }
+  }
+  return changed;
+}
