@@ -16,9 +16,9 @@ const EMBEDDED_ONLY = [
   'acceptance/{bad-input,both-ports,odd-messages,slow-body,stop,verify-stream}',
   // Over MongoDB in any case.
   'acceptance/workers',
-  // Each step of an operation in turn: thousands of writes, minutes for the tests' server. The conformance suite holds the
-  // store to what they rest on, and acceptance/{repeat,rotation} run over both. GATEHOUSE_TEST_LONG=1 takes the time.
-  ...(process.env.GATEHOUSE_TEST_LONG ? [] : ['keys/{repeat,rotate-rights}']),
+  // Operations without a service around them: minutes for the tests' server. The conformance suite holds the store to what they
+  // rest on, and the service's own tests run over both. GATEHOUSE_TEST_LONG=1 takes the time.
+  ...(process.env.GATEHOUSE_TEST_LONG ? [] : ['keys/*', 'acceptance/{repeat,watch-revocations}']),
   // There is no store in it, or none that answers.
   'acceptance/settings',
   'keys/{page-token,revoke-many,revoke-keys-mongodb,scan-bound}',

@@ -10,13 +10,14 @@ import { openStore } from '../../src/storage/open.ts';
 import { type All, allOf } from '../conformance/moved-samples.ts';
 import { failingStart } from '../support/failing-start.ts';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { LONG } from '../support/long.ts';
 import { dropDatabase, inDatabase, MONGOD, startMongo } from '../support/mongodb.ts';
 import { BIN, bytesIn, interruptedCopy, movedInto, startCopy, storeMany } from './copying.ts';
 import { type Ended, runCli } from './run-cli.ts';
 
 const server = inject('mongodb');
 const PEPPERS = `p1:${Buffer.alloc(32, 7).toString('base64')}`;
-const MANY = 2000;
+const MANY = LONG ? 2000 : 1000;
 
 let folder: string;
 const databases: string[] = [];
