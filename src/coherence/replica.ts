@@ -11,6 +11,8 @@ import { CLOCKS, type Clocks, LEASE_MS, LeaseTerm } from './lease.ts';
 import { type Propagation, type Spread, type SpreadRecord, unconfirmed } from './spread.ts';
 
 const SYNC_MS = 50;
+/** Milliseconds without a lease after which the epoch's name is asked for again. */
+const DOUBT_MS = 0.1 * LEASE_MS;
 /** Milliseconds for which an announcement is tried again; a call that waits has its own deadline as well. */
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;
@@ -80,6 +82,8 @@ export class Replica implements Lease, Spread {
   #epoch = '';
   /** The last epoch that the store named. */
   #named = '';
+  /** When it did last. */
+  #namedAt = Number.NEGATIVE_INFINITY;
   /** When this replica learnt of the epoch. */
   #epochSince = Number.NaN;
   /** Number of the last entry of the log that memory knows of. */
@@ -310,7 +314,7 @@ export class Replica implements Lease, Spread {
     // Nor may changes go unheard that another master still takes.
     const settled = this.#clocks.monotonic() - this.#epochSince >= this.#parts.link.settleMs;
     if (this.#applied !== reply.last || !settled) return;
-    if (this.#epoch !== this.#named) return this.#askForName();
+    if (this.#epoch !== this.#named || this.#isInDoubt(lostFor)) return this.#askForName();
     // Who was away for so long may have been given up.
     const { isOurs } = this.#parts;
     if (this.#granted && lostFor > LEASE_MS && isOurs !== undefined && !(await isOurs())) return;
@@ -320,6 +324,14 @@ export class Replica implements Lease, Spread {
     this.#lapseCounted = false;
   }
 
+  /**
+   * Whether others may have been in another epoch since the lease ran out, which was left again: none of their changes there
+   * was confirmed sooner than LEASE after the last sync here, which is a fifth of LEASE after the end of its lease.
+   */
+  #isInDoubt(lostFor: number): boolean {
+    return this.#granted && lostFor > DOUBT_MS && this.#clocks.monotonic() - this.#namedAt > DOUBT_MS;
+  }
+
   /** A later sync takes the lease: this one's sending may be too long ago by then. */
   async #askForName(): Promise<void> {
     const { isNamed } = this.#parts;
@@ -327,6 +339,7 @@ export class Replica implements Lease, Spread {
     const knownFor = this.#clocks.monotonic() - this.#epochSince;
     if (isNamed !== undefined && !(await isNamed(epoch, knownFor))) return;
     this.#named = epoch;
+    this.#namedAt = this.#clocks.monotonic();
     this.#again = true;
   }
 

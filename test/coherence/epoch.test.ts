@@ -78,6 +78,25 @@ describe.skipIf(REDIS === '')('a life of Redis’s data', () => {
     expect(one.replica?.epoch).toBe(other.replica?.epoch);
   });
 
+  test('that was left and came back while a replica was cut off gives it no lease with what it knew then', async () => {
+    const redis = await server();
+    const proxy = await link(redis.port);
+    onTestFinished(() => proxy.close());
+    const url = (port: number) => `redis://127.0.0.1:${port}`;
+    const { one, other, key } = await two(url(redis.port), url(proxy.port));
+    const epoch = one.replica?.epoch;
+    proxy.cut();
+    await redis.command('SWAPDB', '0', '7');
+    await expect.poll(() => one.replica?.held && one.replica.epoch !== epoch, { timeout: 8000 }).toBe(true);
+    await rename(one, key);
+    // Nobody else is there to begin another epoch.
+    await one.stop();
+    await redis.command('SWAPDB', '0', '7');
+    await proxy.restore();
+    await readsNew([other], key);
+    expect(other.replica?.epoch).not.toBe(epoch);
+  });
+
   test('is named by the store, and one that it does not name gives no lease', async () => {
     const redis = await server();
     const { store, one, other } = await two(redis.url());
