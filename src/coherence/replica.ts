@@ -197,6 +197,8 @@ export class Replica implements Lease, Spread {
     // This replica will read of it in the log as the others do. Nothing speaks against forgetting at once.
     for (const { name } of records) this.#parts.memory.drop(name);
     this.#sync();
+    // Others may never have been there, and never come: what was announced in it may be gone with it.
+    if (reply.epoch !== this.#named) throw new Error('the epoch of Redis is not named yet');
     if (!(await this.#belongs())) throw new Error('the other replicas share another Redis by now');
     return reply;
   }

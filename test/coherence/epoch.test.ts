@@ -97,6 +97,19 @@ describe.skipIf(REDIS === '')('a life of Redis’s data', () => {
     expect(other.replica?.epoch).not.toBe(epoch);
   });
 
+  test('that comes and goes between two syncs of a replica takes no change with it', async () => {
+    const redis = await server();
+    const { one, other, key } = await two(redis.url());
+    // A moment for both to have synced, so that neither does before the data is back.
+    await other.cached.getKey(key.id);
+    await redis.command('SWAPDB', '0', '7');
+    const confirmed = rename(one, key);
+    await setTimeout(10);
+    await redis.command('SWAPDB', '0', '7');
+    await confirmed;
+    await readsNew([one, other], key);
+  });
+
   test('is named by the store, and one that it does not name gives no lease', async () => {
     const redis = await server();
     const { store, one, other } = await two(redis.url());
