@@ -239,8 +239,9 @@ export const MUTATIONS: readonly Mutation[] = [
     scenarios: [SWAPPED],
   },
   {
-    name: 'the removal of members only where they were silent since',
+    name: 'the removal of members only where they were silent since, and the asking for the name after a lapse',
     edits: [
+      { file: REPLICA, from: ' || this.#isInDoubt(lostFor)', to: '' },
       {
         file: SCRIPTS,
         from: "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then",
