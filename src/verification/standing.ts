@@ -27,7 +27,12 @@ export async function ownerRecordOf(
   keyspace: string,
   { owner }: Pick<Key, 'owner'>,
 ): Promise<OwnerRecord | undefined> {
+  const id = rulingOwner(keyspace, { owner });
+  return id === undefined ? undefined : store.getOwner(id);
+}
+
+/** The `ownerId` whose record has a say in a key; undefined where none has. */
+export function rulingOwner(keyspace: string, { owner }: { readonly owner?: Key['owner'] | undefined }) {
   // The reserved keyspace has no owner effects.
-  if (owner === undefined || keyspace === RESERVED_KEYSPACE) return undefined;
-  return store.getOwner(ownerId(keyspace, owner));
+  return owner === undefined || keyspace === RESERVED_KEYSPACE ? undefined : ownerId(keyspace, owner);
 }

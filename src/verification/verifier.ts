@@ -2,8 +2,6 @@
 
 import { type Key, type SecretAge, secretAge, secretUsageId } from '../domain/key.ts';
 import { accepts, type Keyspace, KeyspaceDirectory } from '../domain/keyspace.ts';
-import { ownerId } from '../domain/owner.ts';
-import { RESERVED_KEYSPACE } from '../domain/permissions.ts';
 import { type StandingKey, standing } from '../domain/standing.ts';
 import { bareToken } from '../domain/token.ts';
 import {
@@ -20,6 +18,7 @@ import type { KeyStore } from '../storage/key-store.ts';
 import type { KnownRecords } from '../storage/known.ts';
 import { AtHand, Reading, type Records } from './reading.ts';
 import type { Secrets } from './secrets.ts';
+import { rulingOwner } from './standing.ts';
 import type { UsageRecorder } from './usage.ts';
 
 export interface VerifyQuestion {
@@ -318,9 +317,7 @@ export class Verifier {
     if (key == null) return key;
     const { generation } = secret;
     if (secretAge(key, generation, now) === undefined) return null;
-    // The reserved keyspace has no owner effects.
-    const owned = key.owner !== undefined && keyspace.id !== RESERVED_KEYSPACE;
-    const idOfOwner = owned ? ownerId(keyspace.id, key.owner) : undefined;
+    const idOfOwner = rulingOwner(keyspace.id, key);
     const owner = idOfOwner === undefined ? null : records.owner(idOfOwner);
     if (owner === undefined) return undefined;
     const match = {

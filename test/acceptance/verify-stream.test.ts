@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { AuthService, VerifyStatus } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { callJson, type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
-import { openDuplex } from '../support/grpc-duplex.ts';
+import { openDuplex } from '../support/grpc-stream.ts';
 
 const { verifyStream } = AuthService.method;
 

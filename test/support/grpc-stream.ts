@@ -1,27 +1,36 @@
-/** A server stream over grpc-js. */
+/** Streams over grpc-js: answers to one question, or questions and answers. */
 
 import {
   create,
   type DescMessage,
+  type DescMethodBiDiStreaming,
   type DescMethodServerStreaming,
   fromBinary,
   type MessageInitShape,
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { Client, credentials, Metadata, type StatusObject } from '@grpc/grpc-js';
+import { Client, type ClientReadableStream, credentials, Metadata, type StatusObject } from '@grpc/grpc-js';
 import { rpcErrorOf } from '../../src/client/decode-error.ts';
 
 export interface GrpcStream<Answer> {
   /** What has come so far. */
   readonly got: Answer[];
-  /** Resolves once so many have come. */
+  /** Resolves once so many have come. @throws Error where the stream ends before. */
   until(count: number): Promise<void>;
   /** How it ended; the code as a number, 0 where nothing went wrong. */
   readonly ended: Promise<{ readonly code: number; readonly reason: string | undefined }>;
   /** Reads no further. */
   pause(): void;
+  resume(): void;
   cancel(): void;
+}
+
+export interface GrpcDuplex<Question, Answer> extends GrpcStream<Answer> {
+  /** @returns whether more may be sent at once. */
+  send(question: Question): boolean;
+  /** No more will be sent. */
+  finish(): void;
 }
 
 export function openStream<I extends DescMessage, O extends DescMessage>(
@@ -31,18 +40,45 @@ export function openStream<I extends DescMessage, O extends DescMessage>(
   token?: string,
 ): GrpcStream<MessageShape<O>> {
   const client = new Client(address, credentials.createInsecure());
-  const metadata = new Metadata();
-  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   const stream = client.makeServerStreamRequest<MessageShape<I>, MessageShape<O>>(
     `/${method.parent.typeName}/${method.name}`,
     (message) => Buffer.from(toBinary(method.input, message)),
     (bytes) => fromBinary(method.output, bytes),
     create(method.input, request),
-    metadata,
+    metadataOf(token),
   );
-  const got: MessageShape<O>[] = [];
+  return receiving(client, stream);
+}
+
+export function openDuplex<I extends DescMessage, O extends DescMessage>(
+  address: string,
+  method: DescMethodBiDiStreaming<I, O>,
+  token?: string,
+): GrpcDuplex<MessageInitShape<I>, MessageShape<O>> {
+  const client = new Client(address, credentials.createInsecure());
+  const stream = client.makeBidiStreamRequest<MessageShape<I>, MessageShape<O>>(
+    `/${method.parent.typeName}/${method.name}`,
+    (message) => Buffer.from(toBinary(method.input, message)),
+    (bytes) => fromBinary(method.output, bytes),
+    metadataOf(token),
+  );
+  return {
+    ...receiving(client, stream),
+    send: (question) => stream.write(create(method.input, question)),
+    finish: () => stream.end(),
+  };
+}
+
+function metadataOf(token: string | undefined): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
+}
+
+function receiving<Answer>(client: Client, stream: ClientReadableStream<Answer>): GrpcStream<Answer> {
+  const got: Answer[] = [];
   stream.on('error', () => {});
-  stream.on('data', (message: MessageShape<O>) => got.push(message));
+  stream.on('data', (message: Answer) => got.push(message));
   let over = false;
   const ended = new Promise<StatusObject>((resolve) => stream.on('status', resolve)).then((status) => {
     over = true;
@@ -60,6 +96,7 @@ export function openStream<I extends DescMessage, O extends DescMessage>(
     },
     ended,
     pause: () => stream.pause(),
+    resume: () => stream.resume(),
     cancel: () => stream.cancel(),
   };
 }

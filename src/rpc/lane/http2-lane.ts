@@ -148,7 +148,6 @@ export class Http2Lane {
     call.over = true;
     this.#late.delete(call);
     const { stream } = call;
-    if (isGone(stream)) return;
     const head = {
       ':status': 200,
       'content-type': 'application/grpc+proto',

@@ -63,5 +63,5 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
 }
 
 const GZIP = /(?:^|,)\s*gzip\s*(?:,|$)/;
-/** At least a second in whole units of a millisecond or more, or a millisecond in smaller ones. */
+/** A millisecond or more, in any unit. */
 const LONG_ENOUGH = /^[1-9]\d{0,7}[HMSm]$|^[1-9]\d{3,7}u$|^[1-9]\d{6,7}n$/;
