@@ -17,6 +17,9 @@ import { authService } from './rpc/handlers/auth-service.ts';
 import { keyService } from './rpc/handlers/key-service.ts';
 import { keyspaceService } from './rpc/handlers/keyspace-service.ts';
 import { ownerService } from './rpc/handlers/owner-service.ts';
+import { Callers } from './rpc/lane/callers.ts';
+import { PlainAnswers } from './rpc/lane/plain-answers.ts';
+import { StreamLane } from './rpc/lane/stream-lane.ts';
 import { VerifyLane } from './rpc/lane/verify-lane.ts';
 import { createPipeline } from './rpc/pipeline.ts';
 import { startServers } from './rpc/servers.ts';
@@ -123,6 +126,8 @@ async function startOver(
     now: () => performance.now(),
     later: unrefTimer,
   });
+  const callers = new Callers({ verifier, access: settings.verifyAccess, now });
+  const answers = new PlainAnswers(verifier);
   const pipeline = createPipeline({
     routes: (router) => {
       router.service(
@@ -138,15 +143,9 @@ async function startOver(
     log,
     verifyLog,
     metrics,
+    streams: new StreamLane(callers, answers),
   });
-  const lane = new VerifyLane({
-    verifier,
-    usage,
-    access: settings.verifyAccess,
-    callLog: pipeline.callLog,
-    metrics,
-    now,
-  });
+  const lane = new VerifyLane({ callers, answers, usage, callLog: pipeline.callLog, metrics });
   const servers = await startServers({
     pipeline,
     lane,

@@ -89,7 +89,7 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
 export async function writeStream(exchange: Exchange, answer: UniversalServerResponse): Promise<void> {
   const { response } = exchange;
   // With the first message and not before, because handlers may set headers until then.
-  const begun = () => response.headersSent || writeHead(exchange, answer.status, answer.header);
+  const begun = () => beginAnswer(exchange, answer.status, answer.header);
   for await (const chunk of answer.body ?? []) {
     if (!begun()) return;
     if (!sinkOf(exchange).write(chunk) && !(await drained(response))) throw cutOff(exchange);
@@ -97,6 +97,11 @@ export async function writeStream(exchange: Exchange, answer: UniversalServerRes
   }
   if (!begun()) return;
   await finish(exchange, answer.trailer);
+}
+
+/** Writes the head of an answer, where that was not done. @returns false where the client is gone. */
+export function beginAnswer(exchange: Exchange, status: number, header: Headers | undefined): boolean {
+  return exchange.response.headersSent || writeHead(exchange, status, header);
 }
 
 function writeHead(
@@ -148,13 +153,18 @@ function discardRest(request: NodeRequest): void {
   stream.once('close', () => clearTimeout(timer));
 }
 
+/** Writes a part of a stream's answer. @returns false where no more is to be written until it is `drained`. */
+export function writePart(exchange: Exchange, bytes: Uint8Array): boolean {
+  return sinkOf(exchange).write(bytes);
+}
+
 // As what both classes are, because TypeScript cannot call the overloads of two at once.
 function sinkOf({ response }: Exchange): Writable {
   return response;
 }
 
 /** @returns whether the client has read on in time, or is gone. */
-async function drained(response: NodeResponse): Promise<boolean> {
+export async function drained(response: NodeResponse): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), STALL_MS);
@@ -165,7 +175,7 @@ async function drained(response: NodeResponse): Promise<boolean> {
 }
 
 /** Nothing more fits on its way, so an HTTP/2 code has to say why: gRPC's clients take it for RESOURCE_EXHAUSTED. */
-function cutOff(exchange: Exchange): Failure {
+export function cutOff(exchange: Exchange): Failure {
   const failure = readerTooSlow();
   exchange.fail(failure);
   if ('stream' in exchange.response) exchange.response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);

@@ -39,8 +39,12 @@ export interface Call {
   /** Milliseconds until the deadline; Infinity where there is none (streams). */
   readonly timeLeftMs: () => number;
   readonly notes: CallNotes;
-  /** Tells of one token of a call that judges them as it goes: now, and not when it ends. @param durationMs of this one. */
-  readonly judged: (verdict: Verdict, durationMs: number) => void;
+  /**
+   * Tells of one token of a call that judges them as it goes: now, and not when it ends.
+   *
+   * @param begunAt by `performance.now()`.
+   */
+  readonly judged: (verdict: Verdict, begunAt: number) => void;
 }
 
 /** Where the pipeline puts the call. */

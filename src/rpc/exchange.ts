@@ -41,7 +41,7 @@ export class Exchange {
   /** The caller as it is now. */
   judgeAgain: () => Promise<Caller> = () => Promise.reject(credentialsMissing());
   /** Told of each token of a call that judges them as it goes. */
-  onVerdict: (verdict: Verdict, durationMs: number) => void = () => {};
+  onVerdict: (verdict: Verdict, begunAt: number) => void = () => {};
   readonly #late: (exchange: Exchange, error: unknown) => void;
   readonly #startedAt = performance.now();
   readonly #controller = new AbortController();
@@ -113,7 +113,7 @@ export class Exchange {
       signal: this.signal,
       timeLeftMs: () => Math.max(0, this.#endsAt - performance.now()),
       notes: this.#notes,
-      judged: (verdict, durationMs) => this.onVerdict(verdict, durationMs),
+      judged: (verdict, begunAt) => this.onVerdict(verdict, begunAt),
     };
   }
 

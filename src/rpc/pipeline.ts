@@ -19,6 +19,7 @@ import { HealthBoard } from './health.ts';
 import { ANSWERS, BODIES, HeldBytes } from './held.ts';
 import { type Authenticate, identifyCaller, openCall, readBody } from './intake.ts';
 import { callInterceptor } from './interceptor.ts';
+import type { StreamLane } from './lane/stream-lane.ts';
 import { type NodeRequest, type NodeResponse, pathOf } from './node-http.ts';
 import { type MethodPolicy, policyOf, UNKNOWN_METHOD } from './policy.ts';
 import { ACCEPTED_CONTENT_TYPES, carries, type Protocol, protocolOf } from './protocol.ts';
@@ -47,6 +48,8 @@ export interface PipelineOptions {
   readonly log: Log;
   readonly verifyLog: VerifyLog;
   readonly metrics: Metrics;
+  /** A shorter way for the plain questions of a VerifyStream; absent: none. */
+  readonly streams?: StreamLane;
   readonly limits?: Limits;
 }
 
@@ -71,6 +74,7 @@ export class Pipeline {
   readonly #bodies = new HeldBytes(BODIES);
   readonly #answers = new HeldBytes(ANSWERS);
   readonly #authenticate: Authenticate;
+  readonly #streams: StreamLane | undefined;
   readonly #health = new HealthBoard();
   readonly #routes = new Map<string, Route>();
   /** Speaks every protocol for calls that have no handler. */
@@ -85,6 +89,7 @@ export class Pipeline {
     this.callLog = new CallLog(options.log, options.verifyLog);
     this.#running = new Running(options.limits ?? DEFAULT_LIMITS);
     this.#authenticate = options.authenticate;
+    this.#streams = options.streams;
     const { handlers, services, offered } = buildRoutes((router) => {
       options.routes(router);
       router.service(Health, this.#health.service());
@@ -136,7 +141,7 @@ export class Pipeline {
     const route = this.#routes.get(pathOf(request));
     const exchange = new Exchange(request, response, route?.policy ?? UNKNOWN_METHOD, this.#late);
     exchange.bodyStart = bodyStart;
-    exchange.onVerdict = (verdict, durationMs) => this.#recordVerdict(exchange, verdict, durationMs);
+    exchange.onVerdict = (verdict, begunAt) => this.#recordVerdict(exchange, verdict, begunAt);
     exchange.answers = this.#answers;
     exchange.closing = this.#draining;
     this.#open.add(exchange);
@@ -154,10 +159,11 @@ export class Pipeline {
     }
   }
 
-  #recordVerdict(exchange: Exchange, verdict: Verdict, durationMs: number): void {
+  #recordVerdict(exchange: Exchange, verdict: Verdict, begunAt: number): void {
     this.#metrics.tokenJudged(verdict.keyspace, verdict.status);
-    if (verdict.errorId !== undefined || this.callLog.wantsVerdict(verdict.status !== 'valid'))
-      this.callLog.writeVerdict({ ...exchange.record(), durationMs, count: undefined }, verdict);
+    if (verdict.errorId === undefined && !this.callLog.wantsVerdict(verdict.status !== 'valid')) return;
+    const durationMs = performance.now() - begunAt;
+    this.callLog.writeVerdict({ ...exchange.record(), durationMs, count: undefined }, verdict);
   }
 
   #record(exchange: Exchange): void {
@@ -201,7 +207,7 @@ export class Pipeline {
       if (exchange.policy.streaming) {
         release = this.#running.admit(exchange.policy);
         await identifyCaller(this.#authenticate, exchange, true);
-        await writeStream(exchange, await handler(universalRequest(exchange, protocol, undefined)));
+        await this.#answerStream(exchange, handler, protocol);
       } else {
         await identifyCaller(this.#authenticate, exchange, false);
         const message = await readBody(exchange, protocol, compressed, this.#bodies);
@@ -219,6 +225,16 @@ export class Pipeline {
       await writeAnswer(exchange, await refusal(exchange, handler, protocol, error));
     } finally {
       release();
+    }
+  }
+
+  async #answerStream(exchange: Exchange, handler: UniversalHandler, protocol: Protocol): Promise<void> {
+    const short = this.#streams?.take(exchange);
+    try {
+      const request = universalRequest(exchange, protocol, undefined, short?.unanswered());
+      await writeStream(exchange, await handler(request));
+    } finally {
+      short?.stop();
     }
   }
 

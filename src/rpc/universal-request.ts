@@ -17,12 +17,14 @@ import { joinedValue } from './request-headers.ts';
 const PASSED_ON = ['content-type', 'accept-encoding', 'grpc-accept-encoding', 'connect-accept-encoding'];
 
 /**
- * @param message of a unary call, decompressed; undefined for a stream, whose body is then read as it comes.
+ * @param message of a unary call, decompressed; undefined for a stream.
+ * @param body of a stream, where it is not read from the request as it comes.
  */
 export function universalRequest(
   exchange: Exchange,
   protocol: Protocol,
   message: Uint8Array | undefined,
+  body?: AsyncIterable<Uint8Array>,
 ): UniversalServerRequest {
   const { request } = exchange;
   const streams = message === undefined;
@@ -38,7 +40,7 @@ export function universalRequest(
     url: `http://gatehouse${pathOf(request)}`,
     header,
     body: streams
-      ? request.iterator({ destroyOnReturn: false })
+      ? (body ?? request.iterator({ destroyOnReturn: false }))
       : createAsyncIterable([bodyOf(protocol, message)]),
     signal: exchange.signal,
     contextValues: createContextValues().set(exchangeKey, exchange).set(callKey, exchange.call()),

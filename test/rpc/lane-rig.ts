@@ -5,6 +5,9 @@ import { createKey } from '../../src/keys/create.ts';
 import { createKeyspace } from '../../src/keys/keyspaces.ts';
 import { updateKey } from '../../src/keys/update.ts';
 import { authService } from '../../src/rpc/handlers/auth-service.ts';
+import { Callers } from '../../src/rpc/lane/callers.ts';
+import { PlainAnswers } from '../../src/rpc/lane/plain-answers.ts';
+import { StreamLane } from '../../src/rpc/lane/stream-lane.ts';
 import { VerifyLane } from '../../src/rpc/lane/verify-lane.ts';
 import { createPipeline } from '../../src/rpc/pipeline.ts';
 import { type Servers, startServers } from '../../src/rpc/servers.ts';
@@ -103,6 +106,8 @@ export async function startLaneRig(access: 'key' | 'open' = 'key'): Promise<Lane
       destination: { write: (text) => void lines.push(JSON.parse(text)) },
     });
     const metrics = new Metrics({ processMetrics: false });
+    const callers = new Callers({ verifier, access, now });
+    const answers = new PlainAnswers(verifier);
     const pipeline = createPipeline({
       routes: (router) => {
         router.service(AuthService, authService({ verifier, access, feed: undefined, macKey: '', now }));
@@ -112,8 +117,9 @@ export async function startLaneRig(access: 'key' | 'open' = 'key'): Promise<Lane
       log,
       verifyLog: new VerifyLog({ log, mode: 'all', now: () => 0, later: () => undefined }),
       metrics,
+      ...(withLane ? { streams: new StreamLane(callers, answers) } : {}),
     });
-    const lane = new VerifyLane({ verifier, usage, access, callLog: pipeline.callLog, metrics, now });
+    const lane = new VerifyLane({ callers, answers, usage, callLog: pipeline.callLog, metrics });
     const result: Side = { port: 0, lines, metrics, usage: counted, answered: 0 };
     const { answer } = VerifyLane.prototype;
     lane.answer = (...call) => {

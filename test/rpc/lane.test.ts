@@ -6,15 +6,21 @@
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { setTimeout } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Consistency, VerifyRequestSchema } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import {
+  Consistency,
+  VerifyBatchResponseSchema,
+  VerifyRequestSchema,
+} from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { questionOf } from '../../src/rpc/handlers/verify.ts';
 import { plainQuestion } from '../../src/rpc/lane/question.ts';
 import { assertValid } from '../../src/rpc/validation.ts';
 import { type LaneRig, startLaneRig, VERIFY } from './lane-rig.ts';
 
 interface WireCall {
+  readonly path?: string;
   /** Names and values in turn. */
   readonly headers: Readonly<Record<string, string | string[]>>;
   /** Each is sent by itself. */
@@ -36,8 +42,8 @@ afterAll(async () => {
   await rig.stop();
 });
 
-async function send(session: ClientHttp2Session, { headers, frames }: WireCall) {
-  const stream = session.request({ ':method': 'POST', ':path': VERIFY, te: 'trailers', ...headers });
+async function send(session: ClientHttp2Session, { path = VERIFY, headers, frames }: WireCall) {
+  const stream = session.request({ ':method': 'POST', ':path': path, te: 'trailers', ...headers });
   const chunks: Buffer[] = [];
   let [head, trailers, failed] = [{}, {}, ''] as [object, object, string];
   stream.on('response', ({ date: _, ...rest }) => {
@@ -131,6 +137,13 @@ const mutated = (bytes: fc.Arbitrary<Uint8Array>) =>
     return copy;
   });
 
+/** A VerifyBatchRequest of requests in bytes. */
+function batchOf(requests: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(
+    requests.map((one) => new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(one).finish()),
+  );
+}
+
 function calls(): fc.Arbitrary<WireCall> {
   const known = fc.constantFrom(...Object.values(rig.tokens));
   const token = fc.oneof(
@@ -145,18 +158,21 @@ function calls(): fc.Arbitrary<WireCall> {
     { weight: 2, arbitrary: mutated(plain(token)) },
     { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }) },
   );
-  const frames = fc.oneof(
-    { weight: 25, arbitrary: message.map((one) => [enveloped(one)]) },
-    {
-      weight: 1,
-      arbitrary: message.map((one) => [enveloped(one).subarray(0, 3), enveloped(one).subarray(3)]),
-    },
-    { weight: 1, arbitrary: message.map((one) => [enveloped(one, 1)]) },
-    { weight: 1, arbitrary: message.map((one) => [enveloped(one), enveloped(one)]) },
-    { weight: 1, arbitrary: message.map((one) => [enveloped(one, 0, one.length + 1)]) },
-    { weight: 1, arbitrary: message.map((one) => [enveloped(one, 0, 70_000)]) },
-    { weight: 1, arbitrary: fc.constant([]) },
-  );
+  const batch = fc.array(message, { minLength: 1, maxLength: 4 }).map(batchOf);
+  const odd = fc.oneof({ weight: 3, arbitrary: batch }, { weight: 1, arbitrary: mutated(batch) }, message);
+  const framesOf = (message: fc.Arbitrary<Uint8Array>) =>
+    fc.oneof(
+      { weight: 25, arbitrary: message.map((one) => [enveloped(one)]) },
+      {
+        weight: 1,
+        arbitrary: message.map((one) => [enveloped(one).subarray(0, 3), enveloped(one).subarray(3)]),
+      },
+      { weight: 1, arbitrary: message.map((one) => [enveloped(one, 1)]) },
+      { weight: 1, arbitrary: message.map((one) => [enveloped(one), enveloped(one)]) },
+      { weight: 1, arbitrary: message.map((one) => [enveloped(one, 0, one.length + 1)]) },
+      { weight: 1, arbitrary: message.map((one) => [enveloped(one, 0, 70_000)]) },
+      { weight: 1, arbitrary: fc.constant([]) },
+    );
   const callers = Object.entries(rig.tokens).filter(([name]) =>
     ['root', 'verifier', 'reader', 'elsewhere', 'here', 'plain'].includes(name),
   );
@@ -219,8 +235,12 @@ function calls(): fc.Arbitrary<WireCall> {
       ),
     },
   );
-  return fc.tuple(frames, credential, more, type).map(([body, one, other, contentType]) => ({
-    frames: body,
+  const sent = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ path: fc.constant(VERIFY), frames: framesOf(message) }) },
+    { weight: 1, arbitrary: fc.record({ path: fc.constant(`${VERIFY}Batch`), frames: framesOf(odd) }) },
+  );
+  return fc.tuple(sent, credential, more, type).map(([body, one, other, contentType]) => ({
+    ...body,
     headers: { 'content-type': contentType, ...one, ...other },
   }));
 }
@@ -308,6 +328,30 @@ describe('the short way', () => {
     );
     expect({ ...one, head: 0 }).toEqual({ ...other, head: 0 });
   });
+});
+
+test('a batch of plain questions takes the short way, in one message of several frames as well', async () => {
+  const { plain: known = '', disabled = '', root } = rig.tokens;
+  const requests = Array.from({ length: 100 }, (_, index) => ({
+    token: [known, disabled, 'gate_nothing', ''][index % 4] as string,
+    permissions: index % 8 < 4 ? ['docs:read'] : ['other'],
+  }));
+  const body = enveloped(
+    batchOf(requests.map((one) => toBinary(VerifyRequestSchema, create(VerifyRequestSchema, one)))),
+  );
+  const headers = {
+    'content-type': 'application/grpc',
+    authorization: `Bearer ${root}`,
+    'x-request-id': 'batch',
+  };
+  const before = rig.short.answered;
+  const frames = [body.subarray(0, 3), body.subarray(3, 900), body.subarray(900)];
+  const call = { path: `${VERIFY}Batch`, headers, frames };
+  const [one, other] = await Promise.all([send(short, call), send(long, call)]);
+  expect(one).toEqual(other);
+  expect(rig.short.answered).toBe(before + 1);
+  const { results } = fromBinary(VerifyBatchResponseSchema, Buffer.from(one.body, 'base64').subarray(5));
+  expect(results.map(({ result }) => result.case)).toEqual(requests.map(() => 'response'));
 });
 
 test('a call that is cancelled before its message was there is counted and logged as on the long way', async () => {

@@ -76,7 +76,7 @@ export async function* verifyStream(
       void answerOne(question);
     }
   };
-  notes.count = 0;
+  notes.count ??= 0;
   const reading = read()
     .catch((error: unknown) => {
       failed ??= error;
@@ -90,7 +90,7 @@ export async function* verifyStream(
     for (;;) {
       for (let answer = answers.shift(); answer !== undefined; answer = answers.shift()) {
         yield answer;
-        notes.count++;
+        notes.count = (notes.count ?? 0) + 1;
         move();
       }
       if (signal.aborted) return;
@@ -109,7 +109,7 @@ export async function* verifyStream(
 /** @throws Failure where the caller may not call any more; what else goes wrong is the answer to this question alone. */
 async function answerTo(asking: Asking, question: VerifyStreamRequest): Promise<VerifyStreamResponse> {
   const begun = performance.now();
-  const tell = (verdict: Verdict) => asking.call.judged(verdict, performance.now() - begun);
+  const tell = (verdict: Verdict) => asking.call.judged(verdict, begun);
   try {
     assertValid(VerifyStreamRequestSchema, question);
     const { id, request } = question;

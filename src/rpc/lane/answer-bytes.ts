@@ -9,8 +9,8 @@ import type { StandingKey } from '../../domain/standing.ts';
 import { VerifyResponseSchema } from '../../gen/gatehouse/v1/auth_service_pb.js';
 import type { VerifyAnswer } from '../../verification/verifier.ts';
 import { responseOf } from '../handlers/verify.ts';
+import { ENVELOPE_BYTES, enveloped } from './envelope.ts';
 
-const ENVELOPE_BYTES = 5;
 /** Tag of `cacheable_for`, the last field of a valid answer, and the one that time changes. */
 const CACHEABLE_FOR = 0x3a;
 
@@ -42,13 +42,5 @@ function withReuse(known: Buffer, reusableFor: number): Buffer {
     duration,
   ]);
   bytes.writeUInt32BE(bytes.length - ENVELOPE_BYTES, 1);
-  return bytes;
-}
-
-function enveloped(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(ENVELOPE_BYTES + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, ENVELOPE_BYTES);
   return bytes;
 }

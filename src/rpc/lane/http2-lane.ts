@@ -1,6 +1,6 @@
 /**
- * The lane on node:http2: everything of it that knows streams. A call whose whole message comes in one frame, soon after its
- * headers, is answered from here; each other one goes on to the server's request event, with whatever of it was read.
+ * The lane on node:http2: everything of it that knows streams. A call whose whole message comes soon after its headers is
+ * answered from here; each other one goes on to the server's request event, with whatever of it was read.
  */
 
 import type {
@@ -12,14 +12,10 @@ import type {
 } from 'node:http2';
 import type { BodyStart } from '../exchange.ts';
 import { plainAddress } from '../node-http.ts';
+import type { Acquaintance } from './callers.ts';
+import { ENVELOPE_BYTES } from './envelope.ts';
 import { type LaneMetadata, readMetadata } from './metadata.ts';
-import {
-  type LaneAnswer,
-  type LaneCall,
-  type LaneConnection,
-  VERIFY_PATH,
-  type VerifyLane,
-} from './verify-lane.ts';
+import type { LaneAnswer, LaneCall, LaneMethod, VerifyLane } from './verify-lane.ts';
 
 type StreamListener = (
   stream: ServerHttp2Stream,
@@ -28,7 +24,8 @@ type StreamListener = (
   rawHeaders: string[],
 ) => void;
 
-const ENVELOPE_BYTES = 5;
+/** Bytes of a body that is waited for here: that of a Verify, or a batch of so many plain questions as there may be. */
+const MAX_BYTES = 64 * 1024;
 const END_STREAM = 1;
 /** Milliseconds after which the long way takes over a call whose body has not come; it has the deadlines. */
 const SOON_MS = 20;
@@ -36,8 +33,8 @@ const TRAILERS = { 'grpc-status': '0' };
 
 /** Where a stream has its call: listeners of its own for each would be most of what the lane allocates. */
 const CALL = Symbol('call');
-const CONNECTION = Symbol('connection');
-type LaneSession = Http2Session & { [CONNECTION]?: LaneConnection };
+const ACQUAINTANCE = Symbol('acquaintance');
+type LaneSession = Http2Session & { [ACQUAINTANCE]?: Acquaintance };
 type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
 
 /** A call whose body has not come yet. */
@@ -47,9 +44,11 @@ class Waiting implements LaneCall {
   readonly flags: number;
   readonly rawHeaders: string[];
   readonly metadata;
+  readonly method: LaneMethod;
   readonly startedAt = performance.now();
-  readonly connection: LaneConnection;
-  chunk: Buffer | undefined;
+  readonly acquaintance: Acquaintance;
+  /** What has come of its body. */
+  body: Buffer | undefined;
   over = false;
 
   constructor(
@@ -57,15 +56,17 @@ class Waiting implements LaneCall {
     headers: IncomingHttpHeaders,
     flags: number,
     rawHeaders: string[],
+    method: LaneMethod,
     metadata: LaneMetadata,
-    connection: LaneConnection,
+    acquaintance: Acquaintance,
   ) {
     this.stream = stream;
     this.headers = headers;
     this.flags = flags;
     this.rawHeaders = rawHeaders;
+    this.method = method;
     this.metadata = metadata;
-    this.connection = connection;
+    this.acquaintance = acquaintance;
   }
 
   peerAddress(): string | undefined {
@@ -120,14 +121,15 @@ export class Http2Lane {
   readonly #onEnd: (this: ServerHttp2Stream) => void;
 
   #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
+    const method = this.#lane.methodAt(headers[':path'] ?? '');
     const metadata =
-      headers[':path'] === VERIFY_PATH && (flags & END_STREAM) === 0 ? readMetadata(rawHeaders) : undefined;
+      method !== undefined && (flags & END_STREAM) === 0 ? readMetadata(rawHeaders) : undefined;
     // A stream is told of in a later turn than it came in, and its connection may be gone by then.
     const session = stream.session as LaneSession | undefined;
-    if (metadata === undefined || session === undefined)
+    if (method === undefined || metadata === undefined || session === undefined)
       return this.#toRequest(stream, headers, flags, rawHeaders);
-    session[CONNECTION] ??= {};
-    const call = new Waiting(stream, headers, flags, rawHeaders, metadata, session[CONNECTION]);
+    session[ACQUAINTANCE] ??= {};
+    const call = new Waiting(stream, headers, flags, rawHeaders, method, metadata, session[ACQUAINTANCE]);
     (stream as LaneStream)[CALL] = call;
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
@@ -136,14 +138,15 @@ export class Http2Lane {
   }
 
   #read(call: Waiting, chunk: Buffer): void {
-    if (call.chunk !== undefined || !isWhole(chunk)) this.#handOn(call, { ended: false }, chunk);
-    else call.chunk = chunk;
+    call.body = call.body === undefined ? chunk : Buffer.concat([call.body, chunk]);
+    if (!mayBeWhole(call.body)) this.#handOn(call, { ended: false });
   }
 
   #end(call: Waiting): void {
     if (call.over) return;
     if (isGone(call.stream)) return this.#handOn(call, { ended: true });
-    const answer = call.chunk && this.#answerTo(call, call.chunk);
+    const { body } = call;
+    const answer = body && isWhole(body) ? this.#answerTo(call, body) : undefined;
     if (answer === undefined) return this.#handOn(call, { ended: true });
     call.over = true;
     this.#late.delete(call);
@@ -180,14 +183,14 @@ export class Http2Lane {
   }
 
   /** The long way answers, as if the lane had never seen it. */
-  #handOn(call: Waiting, { ended }: Pick<BodyStart, 'ended'>, chunk?: Buffer): void {
-    const { stream, headers, flags, rawHeaders } = call;
+  #handOn(call: Waiting, { ended }: Pick<BodyStart, 'ended'>): void {
+    const { stream, headers, flags, rawHeaders, body } = call;
     call.over = true;
     this.#late.delete(call);
     if (isGone(stream)) return this.#lane.cancelled(call);
     stream.off('data', this.#onData);
     stream.off('end', this.#onEnd);
-    this.#handedOn = { chunks: [call.chunk, chunk].filter((one) => one !== undefined), ended };
+    this.#handedOn = { chunks: body === undefined ? [] : [body], ended };
     try {
       this.#toRequest(stream, headers, flags, rawHeaders);
     } finally {
@@ -201,13 +204,19 @@ function isGone(stream: ServerHttp2Stream): boolean {
   return stream.destroyed || stream.aborted || stream.closed;
 }
 
-/** Whether a frame is one whole message in its envelope, uncompressed. */
-function isWhole(chunk: Buffer): boolean {
-  return (
-    chunk.length >= ENVELOPE_BYTES &&
-    chunk[0] === 0 &&
-    chunk.readUInt32BE(1) === chunk.length - ENVELOPE_BYTES
-  );
+/** Whether it is, or may become, one whole message in its envelope, uncompressed. */
+function mayBeWhole(body: Buffer): boolean {
+  return body.length < ENVELOPE_BYTES || (body[0] === 0 && body.length <= wholeBytes(body));
+}
+
+function isWhole(body: Buffer): boolean {
+  return body.length >= ENVELOPE_BYTES && body[0] === 0 && body.length === wholeBytes(body);
+}
+
+/** @returns 0 for one that is too large for here. */
+function wholeBytes(body: Buffer): number {
+  const bytes = ENVELOPE_BYTES + body.readUInt32BE(1);
+  return bytes > MAX_BYTES ? 0 : bytes;
 }
 
 function sendTrailers(this: ServerHttp2Stream): void {

@@ -5,6 +5,7 @@
  */
 
 import type { VerifyQuestion } from '../../verification/verifier.ts';
+import { isPlainText, readSpan, type Span } from './fields.ts';
 
 const KEYSPACE = /^[a-z][a-z0-9-]{1,62}$/;
 const PERMISSION = /^[A-Za-z0-9._:/-]{1,128}$/;
@@ -32,18 +33,12 @@ export function plainQuestion(bytes: Buffer, from: number, to: number): VerifyQu
   let clientIp: string | undefined;
   let [keyspaces, permissions] = [NONE, NONE];
   let seen = 0;
+  const span: Span = { begin: from, end: from };
   for (let at = from; at < to; ) {
     const tag = bytes[at] as number;
-    let length = bytes[at + 1] as number;
-    let begin = at + 2;
-    if (length >= 0x80) {
-      const high = bytes[begin++] as number;
-      // A third byte of a length: longer than any plain text.
-      if (high >= 0x80) return undefined;
-      length = (length & 0x7f) | (high << 7);
-    }
-    const end = begin + length;
-    if (!(end <= to)) return undefined;
+    if (!readSpan(bytes, at, to, span)) return undefined;
+    const { begin, end } = span;
+    const length = end - begin;
     const text = tag === CONTEXT ? '' : asciiText(bytes, begin, end);
     if (text === undefined) return undefined;
     switch (tag) {
@@ -95,11 +90,6 @@ export function plainQuestion(bytes: Buffer, from: number, to: number): VerifyQu
   };
 }
 
-/** Printable ASCII, which is the same in each encoding. */
 function asciiText(bytes: Buffer, begin: number, end: number): string | undefined {
-  for (let at = begin; at < end; at++) {
-    const byte = bytes[at] as number;
-    if (byte < 0x20 || byte > 0x7e) return undefined;
-  }
-  return bytes.toString('latin1', begin, end);
+  return isPlainText(bytes, begin, end) ? bytes.toString('latin1', begin, end) : undefined;
 }

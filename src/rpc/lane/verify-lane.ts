@@ -1,48 +1,43 @@
 /**
- * The short way of a unary Verify over gRPC, for calls in their plain form whose records are all in memory: from metadata and
- * message bytes to answer bytes, in one turn. It judges by the same verifier, and leaves the same log line, metrics and usage
- * as the long way (pipeline.ts). What it does not answer it has not touched: the long way answers that, refusals of the call
- * included, so whatever is told about an error is told in one place.
+ * The short way of Verify and VerifyBatch over gRPC, for calls in their plain form whose records are all in memory: from
+ * metadata and message bytes to answer bytes, in one turn. It judges by the same verifier, and leaves the same log line,
+ * metrics and usage as the long way (pipeline.ts). What it does not answer it has not touched: the long way answers that,
+ * refusals of the call included, so whatever is told about an error is told in one place.
  */
 
 import { Code } from '@connectrpc/connect';
-import type { Caller } from '../../domain/caller.ts';
-import type { CallLog, CallRecord } from '../../telemetry/call-log.ts';
-import type { Metrics } from '../../telemetry/metrics.ts';
-import { countCall, judgedAtHand } from '../../verification/authenticate.ts';
+import type { CallLog, CallRecord, Verdict } from '../../telemetry/call-log.ts';
+import type { MethodMetrics, Metrics } from '../../telemetry/metrics.ts';
+import { countCall } from '../../verification/authenticate.ts';
 import type { UsageRecorder } from '../../verification/usage.ts';
-import type { Match, Verifier, VerifyAnswer } from '../../verification/verifier.ts';
 import { codeName } from '../errors.ts';
-import { type Scope, scopeOf, verdictOf } from '../handlers/verify.ts';
-import { bareCredential, givenRequestId, newRequestId } from '../request-headers.ts';
-import { AnswerBytes } from './answer-bytes.ts';
+import { type Scope, verdictOf } from '../handlers/verify.ts';
+import { givenRequestId, newRequestId } from '../request-headers.ts';
+import { answerEach, batchBytes } from './batch.ts';
+import type { Acquaintance, Asker, Callers } from './callers.ts';
+import { COMPRESSED_FROM, ENVELOPE_BYTES } from './envelope.ts';
 import type { LaneMetadata } from './metadata.ts';
-import { plainQuestion } from './question.ts';
+import type { PlainAnswer, PlainAnswers } from './plain-answers.ts';
 
-export const VERIFY_PATH = '/gatehouse.v1.AuthService/Verify';
 const SERVICE = 'gatehouse.v1.AuthService';
-const METHOD = 'Verify';
 const CANCELLED = codeName(Code.Canceled);
-const MAX_BYTES = 64 * 1024;
-const ENVELOPE_BYTES = 5;
-/** From this size on the router compresses an answer for a client that takes it so. */
-const COMPRESSED_FROM = 1024;
+
+/** One of the two methods. */
+export interface LaneMethod {
+  readonly name: 'Verify' | 'VerifyBatch';
+  readonly counted: MethodMetrics;
+}
 
 /** One call. */
 export interface LaneCall {
+  readonly method: LaneMethod;
   readonly metadata: LaneMetadata;
   /** By `performance.now()`. */
   readonly startedAt: number;
   /** Of its connection. */
-  readonly connection: LaneConnection;
+  readonly acquaintance: Acquaintance;
   /** Address of the TCP peer. */
   peerAddress(): string | undefined;
-}
-
-/** What the lane remembers of a connection: clients show the same credential in each call. */
-export interface LaneConnection {
-  authorization?: string;
-  caller?: Match;
 }
 
 export interface LaneAnswer {
@@ -52,23 +47,28 @@ export interface LaneAnswer {
 }
 
 export interface LaneParts {
-  readonly verifier: Verifier;
+  readonly callers: Callers;
+  readonly answers: PlainAnswers;
   readonly usage: UsageRecorder;
-  readonly access: 'key' | 'open';
   readonly callLog: CallLog;
   readonly metrics: Metrics;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 export class VerifyLane {
   readonly #parts: LaneParts;
-  readonly #answers = new AnswerBytes();
-  readonly #counted;
+  readonly #methods: ReadonlyMap<string, LaneMethod>;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    this.#counted = parts.metrics.method(SERVICE, METHOD);
+    const methods = (['Verify', 'VerifyBatch'] as const).map(
+      (name) => [`/${SERVICE}/${name}`, { name, counted: parts.metrics.method(SERVICE, name) }] as const,
+    );
+    this.#methods = new Map(methods);
+  }
+
+  /** @returns undefined where there is no short way. */
+  methodAt(path: string): LaneMethod | undefined {
+    return this.#methods.get(path);
   }
 
   /**
@@ -76,43 +76,31 @@ export class VerifyLane {
    * @returns undefined where the long way has to answer.
    */
   answer(call: LaneCall, body: Buffer): LaneAnswer | undefined {
-    const { verifier, usage, access } = this.#parts;
-    if (body.length > MAX_BYTES) return undefined;
-    const caller = this.#callerOf(call);
-    if (caller === undefined) return undefined;
-    const question = plainQuestion(body, ENVELOPE_BYTES, body.length);
-    if (question === undefined) return undefined;
-    const scope = scopeWithin(caller, access);
-    const answered = scope && verifier.verifyAtHand(question, scope);
-    if (answered === undefined) return undefined;
-    const bytes = this.#answers.of(answered);
-    if (call.metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
+    const { metadata, acquaintance } = call;
+    const { callers, answers, usage } = this.#parts;
+    const asker = callers.asking(metadata, acquaintance, () => call.peerAddress());
+    if (asker === undefined) return undefined;
+    const given = this.#given(call.method, body, asker.mayVerify);
+    if (given === undefined) return undefined;
+    const bytes = call.method.name === 'Verify' ? given[0].bytes : batchBytes(given);
+    if (metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
 
-    if (caller !== null) countCall(caller, usage, answered.time);
-    verifier.countUse(answered);
-    const requestId = givenRequestId(call.metadata.requestId) ?? newRequestId();
-    this.#record(call, requestId, caller, answered);
+    if (asker.caller !== undefined) countCall(asker.caller, usage, given[0].answered.time);
+    for (const one of given) answers.countUse(one);
+    const requestId = givenRequestId(metadata.requestId) ?? newRequestId();
+    this.#record(call, requestId, asker, given);
     return { requestId, bytes };
   }
 
-  /** @returns null: it shows no credential and needs none. */
-  #callerOf(call: LaneCall): Caller | null | undefined {
-    const { authorization, apiKey } = call.metadata;
-    const { verifier, access, now } = this.#parts;
-    if (authorization === undefined && apiKey === undefined) return access === 'open' ? null : undefined;
-    // Two of them are to be compared, and refused or not.
-    if (authorization !== undefined && apiKey !== undefined) return undefined;
-    const clientIp = () => call.peerAddress();
-    const { connection } = call;
-    const known = connection.caller;
-    if (known !== undefined && authorization === connection.authorization && verifier.stillMatches(known))
-      return judgedAtHand(known, now(), clientIp);
-    const token = authorization === undefined ? apiKey : bareCredential(authorization);
-    if (token === undefined || token.includes(',')) return undefined;
-    const match = verifier.matchAtHand(token);
-    if (match == null) return undefined;
-    if (authorization !== undefined) Object.assign(connection, { authorization, caller: match });
-    return judgedAtHand(match, now(), clientIp);
+  #given(
+    { name }: LaneMethod,
+    body: Buffer,
+    mayVerify: Scope,
+  ): readonly [PlainAnswer, ...PlainAnswer[]] | undefined {
+    const { answers } = this.#parts;
+    if (name === 'VerifyBatch') return answerEach(answers, body, ENVELOPE_BYTES, mayVerify);
+    const answer = answers.to(body, ENVELOPE_BYTES, body.length, mayVerify);
+    return answer && [answer];
   }
 
   /** A call whose client went away before its message was there. */
@@ -121,11 +109,14 @@ export class VerifyLane {
     this.#end(call, requestId, { code: CANCELLED, reason: CANCELLED, caller: undefined, verdicts: [] });
   }
 
-  #record(call: LaneCall, requestId: string, caller: Caller | null, answered: VerifyAnswer): void {
-    const verdict = verdictOf(answered);
-    this.#parts.metrics.tokenJudged(verdict.keyspace, verdict.status);
-    const end = { code: 'OK', reason: undefined, caller: caller?.key.id, verdicts: [verdict] };
-    this.#end(call, requestId, end);
+  #record(call: LaneCall, requestId: string, { caller }: Asker, given: readonly PlainAnswer[]): void {
+    const verdicts: Verdict[] = [];
+    for (const { answered } of given) {
+      const verdict = verdictOf(answered);
+      this.#parts.metrics.tokenJudged(verdict.keyspace, verdict.status);
+      verdicts.push(verdict);
+    }
+    this.#end(call, requestId, { code: 'OK', reason: undefined, caller: caller?.key.id, verdicts });
   }
 
   #end(
@@ -135,12 +126,13 @@ export class VerifyLane {
   ): void {
     const { callLog } = this.#parts;
     const durationMs = performance.now() - call.startedAt;
-    this.#counted.answered(end.code, durationMs / 1000);
-    if (!callLog.wantsVerdict(end.verdicts[0]?.status !== 'valid')) return;
+    call.method.counted.answered(end.code, durationMs / 1000);
+    const isRefused = end.code !== 'OK' || end.verdicts.some(({ status }) => status !== 'valid');
+    if (!callLog.wantsVerdict(isRefused)) return;
     callLog.write({
       ...end,
       requestId,
-      method: `${SERVICE}/${METHOD}`,
+      method: `${SERVICE}/${call.method.name}`,
       peer: call.peerAddress(),
       durationMs,
       keyId: undefined,
@@ -151,14 +143,5 @@ export class VerifyLane {
       errorId: undefined,
       error: undefined,
     });
-  }
-}
-
-/** @returns undefined where the caller may verify in no keyspace. */
-function scopeWithin(caller: Caller | null, access: 'key' | 'open'): Scope | undefined {
-  try {
-    return scopeOf(caller ?? undefined, access === 'open', false);
-  } catch {
-    return undefined;
   }
 }

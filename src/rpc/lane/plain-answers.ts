@@ -1,0 +1,35 @@
+/** Answers plain questions from what is in memory, without leaving anything behind of them. */
+
+import type { Verifier, VerifyAnswer } from '../../verification/verifier.ts';
+import type { Scope } from '../handlers/verify.ts';
+import { AnswerBytes } from './answer-bytes.ts';
+import { plainQuestion } from './question.ts';
+
+export interface PlainAnswer {
+  readonly answered: VerifyAnswer;
+  /** A VerifyResponse in its envelope. */
+  readonly bytes: Buffer;
+}
+
+export class PlainAnswers {
+  readonly #verifier: Verifier;
+  readonly #bytes = new AnswerBytes();
+
+  constructor(verifier: Verifier) {
+    this.#verifier = verifier;
+  }
+
+  /**
+   * @param bytes with a VerifyRequest between `from` and `to`.
+   * @returns undefined where the long way has to answer. Else `countUse` is still to be called.
+   */
+  to(bytes: Buffer, from: number, to: number, mayVerify: Scope): PlainAnswer | undefined {
+    const question = plainQuestion(bytes, from, to);
+    const answered = question && this.#verifier.verifyAtHand(question, mayVerify);
+    return answered && { answered, bytes: this.#bytes.of(answered) };
+  }
+
+  countUse({ answered }: PlainAnswer): void {
+    this.#verifier.countUse(answered);
+  }
+}
