@@ -11,7 +11,10 @@ import {
 } from 'node:http2';
 
 export interface SessionLimits {
-  /** A connection without any frame for so long is asked for a sign of life, or closed where no call is open on it. */
+  /**
+   * A connection on which nothing came for so long, and up to `unreadMs` more, is asked for a sign of life, or closed where
+   * no call is open on it.
+   */
   readonly quietMs: number;
   /**
    * A peer that has not acknowledged our settings by then speaks no HTTP/2, or wants the limits in them not to hold: Node
@@ -34,9 +37,16 @@ const OPEN = Symbol('open');
 const UNREAD = Symbol('unread');
 type OpenStream = ServerHttp2Stream & { [OPEN]?: Set<OpenStream>; [UNREAD]?: true };
 
+interface OpenSession {
+  readonly streams: Set<OpenStream>;
+  /** Bytes that had come at the last look, and when that many were seen first, by `performance.now()`. */
+  read: number;
+  readAt: number;
+}
+
 export class Sessions {
   readonly #limits: SessionLimits;
-  readonly #open = new Map<ServerHttp2Session, Set<OpenStream>>();
+  readonly #open = new Map<ServerHttp2Session, OpenSession>();
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(server: Http2Server | Http2SecureServer, limits = SESSION_LIMITS) {
@@ -46,8 +56,8 @@ export class Sessions {
 
   #add(session: ServerHttp2Session): void {
     const streams = new Set<OpenStream>();
-    this.#open.set(session, streams);
-    const { quietMs, settingsMs, unreadMs } = this.#limits;
+    this.#open.set(session, { streams, read: 0, readAt: performance.now() });
+    const { settingsMs, unreadMs } = this.#limits;
     const unsettled = setTimeout(
       () => session.destroy(undefined, constants.NGHTTP2_SETTINGS_TIMEOUT),
       settingsMs,
@@ -67,10 +77,6 @@ export class Sessions {
       stream[OPEN] = streams;
       stream.on('close', forget);
     });
-    session.setTimeout(quietMs, () => {
-      if (streams.size === 0) session.close();
-      else probe(session);
-    });
     this.#sweeper ??= setInterval(() => this.#sweep(), unreadMs);
   }
 
@@ -83,15 +89,25 @@ export class Sessions {
     for (const session of this.#open.keys()) session.destroy();
   }
 
-  // One timer for all: one for each call would cost a Verify more than the rest of its way through here.
+  // One timer for all: one for each call, or one of a session that each frame sets anew, would cost a Verify more than the
+  // rest of its way through here.
   #sweep(): void {
-    for (const streams of this.#open.values()) {
-      for (const stream of streams) {
+    for (const [session, open] of this.#open) {
+      this.#closeQuiet(session, open);
+      for (const stream of open.streams) {
         if (!stream.writableEnded) continue;
         if (stream[UNREAD]) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
         else stream[UNREAD] = true;
       }
     }
+  }
+
+  #closeQuiet(session: ServerHttp2Session, open: OpenSession): void {
+    const [read, now] = [session.socket?.bytesRead ?? 0, performance.now()];
+    if (read !== open.read) Object.assign(open, { read, readAt: now });
+    else if (now - open.readAt < this.#limits.quietMs) return;
+    else if (open.streams.size === 0) session.close();
+    else if (!session.destroyed) probe(session);
   }
 }
 
