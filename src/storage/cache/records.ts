@@ -34,6 +34,8 @@ export interface Copy<Value> {
   readonly value: Value;
   /** By `performance.now()`. */
   readonly readAt: number;
+  /** No longer in memory: nothing that was made from it may be given out. */
+  isGone?: true;
   /** What was made from it and others, by whoever knows whether it still holds (known.ts). */
   kept?: object;
 }
@@ -49,7 +51,8 @@ export class RecordCache<Value extends object> {
   misses = 0;
 
   readonly #copies: LRUCache<string, Copy<Value>>;
-  readonly #absent = new LRUCache<string, number>({ max: MAX_ABSENT });
+  /** Until when it is remembered of a key, by `performance.now()`; made with the first, since most kinds never have one. */
+  #absent: LRUCache<string, number> | undefined;
   readonly ages: Ages<Value>;
   readonly #store: StoreAbsence;
   /** The load of each key that may still be shared and kept: dropping one takes it out of here. */
@@ -57,7 +60,14 @@ export class RecordCache<Value extends object> {
 
   /** @param maxSize of all records kept, in characters of JSON; the one unused for longest goes first. */
   constructor(maxSize: number, ages: Ages<Value>, store: StoreAbsence) {
-    this.#copies = new LRUCache({ maxSize, sizeCalculation: ({ value }) => JSON.stringify(value).length });
+    this.#copies = new LRUCache({
+      maxSize,
+      sizeCalculation: ({ value }) => JSON.stringify(value).length,
+      // Whenever one leaves, whatever for, another copy in its place included.
+      dispose: (copy) => {
+        copy.isGone = true;
+      },
+    });
     this.ages = ages;
     this.#store = store;
   }
@@ -89,7 +99,7 @@ export class RecordCache<Value extends object> {
       this.hits++;
       return copy.value;
     }
-    if (copy === undefined && (this.#absent.get(key) ?? 0) > now) {
+    if (copy === undefined && (this.#absent?.get(key) ?? 0) > now) {
       this.hits++;
       return null;
     }
@@ -135,7 +145,9 @@ export class RecordCache<Value extends object> {
     }
     this.#copies.delete(key);
     const absentAge = this.ages.absentAge(key);
-    if (absentAge > 0) this.#absent.set(key, now + absentAge);
+    if (absentAge <= 0) return;
+    this.#absent ??= new LRUCache({ max: MAX_ABSENT });
+    this.#absent.set(key, now + absentAge);
   }
 
   /** @returns whether nothing was dropped for the key since this load began. */
@@ -146,13 +158,13 @@ export class RecordCache<Value extends object> {
   /** Forgets the key's record and disowns the load under way for it. */
   drop(key: string): void {
     this.#copies.delete(key);
-    this.#absent.delete(key);
+    this.#absent?.delete(key);
     this.#loads.delete(key);
   }
 
   clear(): void {
     this.#copies.clear();
-    this.#absent.clear();
+    this.#absent?.clear();
     this.#loads.clear();
   }
 }
