@@ -157,6 +157,7 @@ async function startOver(
     metrics: page,
     log,
   });
+  pipeline.warm().catch((err: unknown) => log.error({ err }, 'the rules of the contract do not compile'));
   // After the ports, so that a start which fails at them has not used up the one print of the root key.
   const roots = await ensureRoot(parts, settings.rootKey).catch(async (error: unknown) => {
     await servers.drain(0);

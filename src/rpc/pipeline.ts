@@ -60,7 +60,7 @@ interface Route {
 
 const RPC_PATH = /^\/[A-Za-z_][\w.]*\/[A-Za-z_]\w*$/;
 
-/** Builds the pipeline and compiles the validation rules of every method. */
+/** Builds the pipeline. */
 export function createPipeline(options: PipelineOptions): Pipeline {
   return new Pipeline(options);
 }
@@ -77,6 +77,7 @@ export class Pipeline {
   readonly #streams: StreamLane | undefined;
   readonly #health = new HealthBoard();
   readonly #routes = new Map<string, Route>();
+  readonly #handlers: readonly UniversalHandler[];
   /** Speaks every protocol for calls that have no handler. */
   readonly #anyHandler: UniversalHandler;
   /** Calls under way. */
@@ -103,7 +104,12 @@ export class Pipeline {
     const anyRoute = this.#routes.get(`/${Health.typeName}/${Health.method.check.name}`);
     if (anyRoute === undefined) throw new Error('the health service is missing');
     this.#anyHandler = anyRoute.handler;
-    warmValidator(handlers.map(({ method }) => method.input));
+    this.#handlers = handlers;
+  }
+
+  /** Makes ready what the first call of each method would have to wait for. Rejects where a rule of the schema is broken. */
+  warm(): Promise<void> {
+    return warmValidator(this.#handlers.map(({ method }) => method.input));
   }
 
   /** Serves one request of either server. Never throws. @param bodyStart what was read of its body already. */

@@ -15,8 +15,8 @@ import { Connection, type Deadlines, deadlinesWith, durable, silenceOf } from '.
 import { openError } from './errors.ts';
 import { collectionsOf, prepare, requireVersion } from './schema.ts';
 import { MongoKeyStore } from './store.ts';
+import { locate } from './uri.ts';
 
-const DEFAULT_DATABASE = 'gatehouse';
 /** MongoDB's rule, without its own databases; what breaks it may also be the rest of a password that was not escaped. */
 const DATABASE_NAME = /^(?!(?:admin|local|config)$)[^/\\. "$*<>:|?@]{1,63}$/;
 /** How long a start waits for a server that is not there yet: it may be starting as well. */
@@ -48,18 +48,6 @@ function concerns(deadlines: Deadlines): DbOptions {
     readConcern: new ReadConcern('majority'),
     readPreference: ReadPreference.primary,
   };
-}
-
-/** Whether this names a database of MongoDB. */
-export function isMongoUri(location: string): boolean {
-  return /^mongodb(\+srv)?:\/\//.test(location);
-}
-
-/** Which database on which servers a URI names, without the user and password that it may hold. */
-export function locate(uri: string): { readonly database: string; readonly place: string } {
-  const [, servers = '', path = ''] = /^[^/]*\/\/(?:[^/]*@)?([^/?]*)(?:\/([^?]*))?/.exec(uri) ?? [];
-  const database = path === '' ? DEFAULT_DATABASE : decodeURIComponent(path);
-  return { database, place: `${servers}/${database}` };
 }
 
 /**

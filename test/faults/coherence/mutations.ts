@@ -299,7 +299,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'the naming of the epoch that counts',
     edits: [
       {
-        file: 'coherence/coherence.ts',
+        file: 'coherence/over-redis.ts',
         from: 'isNamed: (epoch, knownFor) => naming.names(epoch, knownFor),',
         to: '',
       },
