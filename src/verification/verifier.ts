@@ -223,6 +223,19 @@ export class Verifier {
     return (await this.#read(strong, (records) => this.#match(token, records))) ?? undefined;
   }
 
+  /**
+   * Reads what judging a token takes into memory, so that it can be judged at hand.
+   *
+   * @returns undefined where it takes more than records, or nothing is kept. Rejects as `match`.
+   */
+  readAhead(token: string): Promise<unknown> | undefined {
+    if (!this.#atHand?.known.begin()) return undefined;
+    const bare = bareToken(token);
+    const keyspaces = this.#atHand.keyspaces();
+    const keyspace = keyspaces && this.#directoryOf(keyspaces).forToken(bare);
+    return keyspace?.hash === 'argon2id' ? undefined : this.match(bare, false);
+  }
+
   /** As `match`, from what is in memory: null where the token opens none, undefined where that cannot be told. */
   matchAtHand(token: string): Match | null | undefined {
     return this.#atHand?.known.begin() ? this.#match(token, this.#atHand) : undefined;

@@ -8,11 +8,13 @@ import { setTimeout } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
   Consistency,
   VerifyBatchResponseSchema,
   VerifyRequestSchema,
+  VerifyResponseSchema,
+  VerifyStatus,
 } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { questionOf } from '../../src/rpc/handlers/verify.ts';
 import { plainQuestion } from '../../src/rpc/lane/question.ts';
@@ -352,6 +354,35 @@ test('a batch of plain questions takes the short way, in one message of several 
   expect(rig.short.answered).toBe(before + 1);
   const { results } = fromBinary(VerifyBatchResponseSchema, Buffer.from(one.body, 'base64').subarray(5));
   expect(results.map(({ result }) => result.case)).toEqual(requests.map(() => 'response'));
+});
+
+test('a key that is not in memory is read by the short way, and one that does not exist as well', async () => {
+  const fresh = await startLaneRig();
+  const session = http2.connect(`http://127.0.0.1:${fresh.short.port}`);
+  onTestFinished(() => {
+    session.destroy();
+    return fresh.stop();
+  });
+  const ask = async (token = '') => {
+    const body = toBinary(VerifyRequestSchema, create(VerifyRequestSchema, { token }));
+    const headers = {
+      'content-type': 'application/grpc',
+      authorization: `Bearer ${fresh.tokens.root}`,
+    };
+    const answer = await send(session, { headers, frames: [enveloped(body)] });
+    return fromBinary(VerifyResponseSchema, Buffer.from(answer.body, 'base64').subarray(5)).status;
+  };
+  // The caller is not known yet either: that goes the long way.
+  await ask('');
+  const before = fresh.short.answered;
+  expect(await ask(fresh.tokens.owned)).toBe(VerifyStatus.VALID);
+  expect(await ask(fresh.tokens.disabled)).toBe(VerifyStatus.DISABLED);
+  // Well formed, and of another store.
+  expect(await ask(rig.tokens.plain)).toBe(VerifyStatus.NOT_FOUND);
+  expect(fresh.short.answered - before).toBe(3);
+  // That is more than a matter of records.
+  expect(await ask(fresh.tokens.argon)).toBe(VerifyStatus.VALID);
+  expect(fresh.short.answered - before).toBe(3);
 });
 
 test('a call that is cancelled before its message was there is counted and logged as on the long way', async () => {

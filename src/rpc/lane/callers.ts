@@ -72,9 +72,9 @@ export class Callers {
     const token = authorization === undefined ? apiKey : bareCredential(authorization);
     if (token === undefined || token.includes(',')) return undefined;
     const caller = this.#verifier.matchAtHand(token);
-    const mayVerify = caller && scopeWithin(caller, this.#isOpen);
-    if (caller == null || mayVerify == null) return undefined;
-    const asker = { caller, mayVerify };
+    const scope = caller && scopeWithin(caller, this.#isOpen);
+    if (caller == null || scope == null) return undefined;
+    const asker = { caller, mayVerify: remembering(scope) };
     if (authorization !== undefined) Object.assign(acquaintance, { authorization, asker });
     return asker;
   }
@@ -87,4 +87,17 @@ function scopeWithin(caller: Caller, isOpen: boolean): Scope | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The same scope, told once for each keyspace: what a caller's key may do does not change but by another record of it. */
+function remembering(scope: Scope): Scope {
+  const known = new Map<string, boolean>();
+  return (keyspaceId) => {
+    let may = known.get(keyspaceId);
+    if (may === undefined) {
+      may = scope(keyspaceId);
+      known.set(keyspaceId, may);
+    }
+    return may;
+  };
 }

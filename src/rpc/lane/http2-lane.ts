@@ -27,7 +27,7 @@ type StreamListener = (
 /** Bytes of a body that is waited for here: that of a Verify, or a batch of so many plain questions as there may be. */
 const MAX_BYTES = 64 * 1024;
 const END_STREAM = 1;
-/** Milliseconds after which the long way takes over a call whose body has not come; it has the deadlines. */
+/** Milliseconds after which the long way takes over a call whose body or records have not come; it has the deadlines. */
 const SOON_MS = 20;
 const TRAILERS = { 'grpc-status': '0' };
 
@@ -37,7 +37,7 @@ const ACQUAINTANCE = Symbol('acquaintance');
 type LaneSession = Http2Session & { [ACQUAINTANCE]?: Acquaintance };
 type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
 
-/** A call whose body has not come yet. */
+/** A call that has no answer yet. */
 class Waiting implements LaneCall {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
@@ -49,6 +49,10 @@ class Waiting implements LaneCall {
   readonly acquaintance: Acquaintance;
   /** What has come of its body. */
   body: Buffer | undefined;
+  /** Whether that is all of it. */
+  hasEnded = false;
+  /** Whether its records were read, or are being read. */
+  isRead = false;
   over = false;
 
   constructor(
@@ -79,7 +83,7 @@ export class Http2Lane {
   /** Makes node:http2's request and response of a stream. */
   readonly #toRequest: StreamListener;
   #handedOn: BodyStart | undefined;
-  /** Calls that came in this turn, and those of turns before whose body has not come. */
+  /** Calls that came in this turn, and those of turns before that have no answer. */
   #arrived: Waiting[] = [];
   readonly #late = new Set<Waiting>();
   #timer: NodeJS.Timeout | undefined;
@@ -139,15 +143,16 @@ export class Http2Lane {
 
   #read(call: Waiting, chunk: Buffer): void {
     call.body = call.body === undefined ? chunk : Buffer.concat([call.body, chunk]);
-    if (!mayBeWhole(call.body)) this.#handOn(call, { ended: false });
+    if (!mayBeWhole(call.body)) this.#handOn(call);
   }
 
   #end(call: Waiting): void {
     if (call.over) return;
-    if (isGone(call.stream)) return this.#handOn(call, { ended: true });
+    call.hasEnded = true;
     const { body } = call;
-    const answer = body && isWhole(body) ? this.#answerTo(call, body) : undefined;
-    if (answer === undefined) return this.#handOn(call, { ended: true });
+    if (isGone(call.stream) || body === undefined || !isWhole(body)) return this.#handOn(call);
+    const answer = this.#answerTo(call, body);
+    if (answer === undefined) return this.#readAhead(call, body);
     call.over = true;
     this.#late.delete(call);
     const { stream } = call;
@@ -171,6 +176,24 @@ export class Http2Lane {
     }
   }
 
+  /** What is not in memory is read, for no longer than a body would be waited for. */
+  #readAhead(call: Waiting, body: Buffer): void {
+    const reading = call.isRead ? undefined : this.#readingFor(call, body);
+    if (reading === undefined) return this.#handOn(call);
+    call.isRead = true;
+    const isThere = () => this.#end(call);
+    // Where the store has no answer, the long way has the words for it.
+    reading.then(isThere, isThere);
+  }
+
+  #readingFor(call: Waiting, body: Buffer): Promise<unknown> | undefined {
+    try {
+      return this.#lane.readAhead(call, body);
+    } catch {
+      return undefined;
+    }
+  }
+
   #endTurn(): void {
     for (const call of this.#arrived) if (!call.over) this.#late.add(call);
     this.#arrived = [];
@@ -179,12 +202,12 @@ export class Http2Lane {
 
   #giveUp(): void {
     this.#timer = undefined;
-    for (const call of this.#late) this.#handOn(call, { ended: false });
+    for (const call of this.#late) this.#handOn(call);
   }
 
   /** The long way answers, as if the lane had never seen it. */
-  #handOn(call: Waiting, { ended }: Pick<BodyStart, 'ended'>): void {
-    const { stream, headers, flags, rawHeaders, body } = call;
+  #handOn(call: Waiting): void {
+    const { stream, headers, flags, rawHeaders, body, hasEnded: ended } = call;
     call.over = true;
     this.#late.delete(call);
     if (isGone(stream)) return this.#lane.cancelled(call);

@@ -29,6 +29,16 @@ export class PlainAnswers {
     return answered && { answered, bytes: this.#bytes.of(answered) };
   }
 
+  /**
+   * Reads into memory what an answer takes.
+   *
+   * @returns undefined where there would be none all the same, as far as can be told. Rejects where the store has no answer.
+   */
+  readAhead(bytes: Buffer, from: number, to: number): Promise<unknown> | undefined {
+    const question = plainQuestion(bytes, from, to);
+    return question && this.#verifier.readAhead(question.token);
+  }
+
   countUse({ answered }: PlainAnswer): void {
     this.#verifier.countUse(answered);
   }

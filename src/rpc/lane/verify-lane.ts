@@ -103,6 +103,19 @@ export class VerifyLane {
     return answer && [answer];
   }
 
+  /**
+   * Reads into memory what the answer to a Verify takes, where it had none.
+   *
+   * @returns undefined where that makes no difference. Rejects where the store has no answer.
+   */
+  readAhead(call: LaneCall, body: Buffer): Promise<unknown> | undefined {
+    const { callers, answers } = this.#parts;
+    if (call.method.name !== 'Verify') return undefined;
+    // Nobody has the store read who may not ask.
+    const asker = callers.asking(call.metadata, call.acquaintance, () => call.peerAddress());
+    return asker && answers.readAhead(body, ENVELOPE_BYTES, body.length);
+  }
+
   /** A call whose client went away before its message was there. */
   cancelled(call: LaneCall): void {
     const requestId = givenRequestId(call.metadata.requestId) ?? newRequestId();
