@@ -14,17 +14,12 @@ interface Caches {
   readonly keyspaces: RecordCache<readonly Keyspace[]>;
 }
 
-interface Named<Value> {
-  readonly name: string;
-  readonly copy: Copy<Value>;
-}
-
 /** What was made from records, and the very copies of them. */
 interface Kept {
   readonly what: object;
-  readonly secret: Named<Secret>;
-  readonly key: Named<Key>;
-  readonly owner: Named<KnownOwner> | undefined;
+  readonly secret: Copy<Secret>;
+  readonly key: Copy<Key>;
+  readonly owner: Copy<KnownOwner> | undefined;
   readonly keyspaces: Copy<readonly Keyspace[]>;
   /** By `performance.now()`: when the first of the copies is too old. */
   readonly until: number;
@@ -38,6 +33,7 @@ export class MemoryRecords implements KnownRecords {
   readonly #mayAnswer: () => boolean;
   #now = 0;
   #touched = 0;
+  #list: Copy<readonly Keyspace[]> | undefined;
   readonly #kept = new WeakMap<object, Kept>();
 
   constructor(caches: Caches, mayAnswer: () => boolean) {
@@ -51,7 +47,16 @@ export class MemoryRecords implements KnownRecords {
   }
 
   keyspaces(): readonly Keyspace[] | undefined {
-    return this.#caches.keyspaces.look(ALL, this.#now) ?? undefined;
+    const { keyspaces } = this.#caches;
+    const list = this.#list;
+    // Every judgement asks for the one copy that there is.
+    if (list !== undefined && !list.isGone && this.#now < keyspaces.freshUntil(list)) {
+      keyspaces.hits++;
+      return list.value;
+    }
+    const all = keyspaces.look(ALL, this.#now) ?? undefined;
+    this.#list = keyspaces.peekCopy(ALL);
+    return all;
   }
 
   secret(keyspace: string, lookup: string): Secret | null | undefined {
@@ -84,10 +89,10 @@ export class MemoryRecords implements KnownRecords {
 
   // By the copies themselves: to look each of them up again would take as long as all the rest of a judgement.
   #holds({ secret, key, owner, keyspaces, until }: Kept): boolean {
-    if (this.#now >= until || secret.copy.isGone || key.copy.isGone || keyspaces.isGone) return false;
+    if (this.#now >= until || secret.isGone || key.isGone || keyspaces.isGone) return false;
     const { secrets, keys, owners } = this.#caches;
     if (owner !== undefined) {
-      if (owner.copy.isGone) return false;
+      if (owner.isGone) return false;
       owners.hits++;
     }
     secrets.hits++;
@@ -97,16 +102,16 @@ export class MemoryRecords implements KnownRecords {
 
   #touch({ secret, key, owner }: Kept): void {
     const { secrets, keys, owners } = this.#caches;
-    secrets.copyOf(secret.name);
-    keys.copyOf(key.name);
-    if (owner !== undefined) owners.copyOf(owner.name);
+    secrets.copyOf(secret.key);
+    keys.copyOf(key.key);
+    if (owner !== undefined) owners.copyOf(owner.key);
   }
 
   keep({ keyspace, lookup, keyId }: Secret, ownerId: string | undefined, what: object): void {
     const { secrets, keys, owners, keyspaces } = this.#caches;
-    const secret = named(secrets, secretName(keyspace, lookup));
-    const key = named(keys, `key:${keyId}`);
-    const owner = ownerId === undefined ? undefined : named(owners, `owner:${ownerId}`);
+    const secret = secrets.peekCopy(secretName(keyspace, lookup));
+    const key = keys.peekCopy(`key:${keyId}`);
+    const owner = ownerId === undefined ? undefined : owners.peekCopy(`owner:${ownerId}`);
     const list = keyspaces.peekCopy(ALL);
     if (secret === undefined || key === undefined || list === undefined) return;
     if (ownerId !== undefined && owner === undefined) return;
@@ -117,18 +122,13 @@ export class MemoryRecords implements KnownRecords {
       owner,
       keyspaces: list,
       until: Math.min(
-        secrets.freshUntil(secret.copy),
-        keys.freshUntil(key.copy),
-        owner === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(owner.copy),
+        secrets.freshUntil(secret),
+        keys.freshUntil(key),
+        owner === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(owner),
         keyspaces.freshUntil(list),
       ),
     };
-    secret.copy.kept = kept;
+    secret.kept = kept;
     this.#kept.set(what, kept);
   }
-}
-
-function named<Value extends object>(cache: RecordCache<Value>, name: string): Named<Value> | undefined {
-  const copy = cache.peekCopy(name);
-  return copy === undefined ? undefined : { name, copy };
 }

@@ -31,6 +31,7 @@ export interface Ages<Value> {
 }
 
 export interface Copy<Value> {
+  readonly key: string;
   readonly value: Value;
   /** By `performance.now()`. */
   readonly readAt: number;
@@ -140,7 +141,7 @@ export class RecordCache<Value extends object> {
   #keep(key: string, value: Value | undefined, age: number): void {
     const now = performance.now();
     if (value !== undefined) {
-      this.#copies.set(key, { value, readAt: now - age });
+      this.#copies.set(key, { key, value, readAt: now - age });
       return;
     }
     this.#copies.delete(key);
