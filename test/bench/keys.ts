@@ -68,7 +68,8 @@ export function writeMessages<Schema extends DescMessage>(
   return file;
 }
 
-function enveloped(message: Uint8Array): Buffer {
+/** A message with its prefix, as gRPC sends it. */
+export function enveloped(message: Uint8Array): Buffer {
   const bytes = Buffer.alloc(5 + message.length);
   bytes.writeUInt32BE(message.length, 1);
   bytes.set(message, 5);
