@@ -75,6 +75,10 @@ describe.skipIf(process.env.GATEHOUSE_TEST_GO === '')('the load generator', () =
     });
     await load(addr, ['one', 'two', 'three'], '-n', '300');
     expect([...seen].sort()).toEqual(['one', 'three', 'two']);
+    seen.clear();
+    // In order there is no chance in it.
+    await load(addr, ['one', 'two', 'three'], '-n', '3', '-inorder', '-conns', '2');
+    expect([...seen].sort()).toEqual(['one', 'three', 'two']);
   });
 
   test('makes as many calls at once as it is told, and no more', async () => {
@@ -122,8 +126,8 @@ describe.skipIf(process.env.GATEHOUSE_TEST_GO === '')('the load generator', () =
       });
       stream.on('end', () => stream.end());
     });
-    // A field 1 of 8 characters, and something behind it.
-    const message = '\n\b........rest';
+    // A field 1 of 8 digits, and something behind it.
+    const message = '\n\b00000000rest';
     const MESSAGE = 5 + message.length;
     const args = ['-mode', 'stream', '-n', '2000', '-conns', '2', '-inflight', '32'];
     const result = await load(addr, [message], ...args, '-want', Buffer.from('rest').toString('hex'));

@@ -20,7 +20,7 @@ type plan struct {
 	options options
 	// start is when the warm-up begins, from when it ends, to is behind the last call. None is known before begin.
 	start, from, to int64
-	left     atomic.Int64
+	left            atomic.Int64
 	// paced is set when an open loop has no more calls.
 	paced atomic.Bool
 }
