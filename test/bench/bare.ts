@@ -1,10 +1,13 @@
-/** A bare node:http2 server that answers each request with the same bytes as a Verify: what the transport allows. */
+/**
+ * A bare node:http2 server that answers each request with as many bytes as a Verify does: what the transport allows. Prints its
+ * port.
+ */
 
 import http2, { type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** As many as the answer for a key of the bench has. */
-const BODY = Buffer.alloc(120);
+const BODY = Buffer.alloc(119);
 BODY.writeUInt32BE(BODY.length - 5, 1);
 const TRAILERS = { 'grpc-status': '0' };
 
@@ -27,4 +30,6 @@ server.on('stream', (stream: ServerHttp2Stream) => {
   stream.resume();
   stream.on('end', answer);
 });
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+server.listen(0, '127.0.0.1', () =>
+  console.log(JSON.stringify({ port: (server.address() as AddressInfo).port })),
+);
