@@ -23,10 +23,16 @@ export interface SessionLimits {
    * window. A legitimate one takes the largest page, 4 MiB, over a slow line in that time.
    */
   readonly unreadMs: number;
+  /** A peer that is asked for a sign of life gives it by then, or its connection ends. */
+  readonly answerMs: number;
 }
 
-export const SESSION_LIMITS: SessionLimits = { quietMs: 120_000, settingsMs: 10_000, unreadMs: 15_000 };
-const PING_TIMEOUT_MS = 10_000;
+export const SESSION_LIMITS: SessionLimits = {
+  quietMs: 120_000,
+  settingsMs: 10_000,
+  unreadMs: 15_000,
+  answerMs: 10_000,
+};
 
 /** Where a stream has those that are open on its connection: one listener then does for all streams. */
 const OPEN = Symbol('open');
@@ -37,6 +43,8 @@ type OpenStream = ServerHttp2Stream & { [OPEN]?: Set<OpenStream>; [UNREAD]?: tru
 export class Sessions {
   readonly #limits: SessionLimits;
   readonly #open = new Map<ServerHttp2Session, Set<OpenStream>>();
+  /** Those that were asked for a sign of life, and have not given it yet. */
+  readonly #asked = new WeakSet<ServerHttp2Session>();
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(server: Http2Server | Http2SecureServer, limits = SESSION_LIMITS) {
@@ -69,7 +77,7 @@ export class Sessions {
     });
     session.setTimeout(quietMs, () => {
       if (streams.size === 0) session.close();
-      else probe(session);
+      else this.#probe(session);
     });
     this.#sweeper ??= setInterval(() => this.#sweep(), unreadMs);
   }
@@ -85,7 +93,9 @@ export class Sessions {
 
   // One timer for all: one for each call would cost a Verify more than the rest of its way through here.
   #sweep(): void {
-    for (const streams of this.#open.values()) {
+    for (const [session, streams] of this.#open) {
+      // Node reads nothing more from a peer that said GOAWAY and then broke the protocol, not even its end.
+      if (session.closed) this.#probe(session);
       for (const stream of streams) {
         if (!stream.writableEnded) continue;
         if (stream[UNREAD]) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -93,15 +103,22 @@ export class Sessions {
       }
     }
   }
+
+  /** Ends a session whose peer gives no sign of life, such as one behind a firewall that forgot the connection. */
+  #probe(session: ServerHttp2Session): void {
+    if (session.destroyed || this.#asked.has(session)) return;
+    this.#asked.add(session);
+    const timer = setTimeout(() => session.destroy(), this.#limits.answerMs);
+    // Told of the end of the session as well.
+    const isAlive = () => {
+      clearTimeout(timer);
+      this.#asked.delete(session);
+    };
+    // Settings without a change, which have to be acknowledged: Node sends no ping where GOAWAY went out or came in.
+    session.settings({}, isAlive);
+  }
 }
 
 function forget(this: OpenStream): void {
   this[OPEN]?.delete(this);
-}
-
-/** Ends a session whose peer does not answer a ping, such as one behind a firewall that forgot the connection. */
-function probe(session: ServerHttp2Session): void {
-  const timer = setTimeout(() => session.destroy(), PING_TIMEOUT_MS);
-  session.once('close', () => clearTimeout(timer));
-  session.ping(() => clearTimeout(timer));
 }
