@@ -9,8 +9,8 @@ import { type Talk, talkOfCalls, talkOfQuestions } from './http2-talk.ts';
 
 /** Conversations at once: enough to keep the service busy while some of them wait for what never comes. */
 const LANES = 24;
-/** GOAWAY, reset and close reach the service within this. */
-const BACK_MS = 15_000;
+/** GOAWAY, reset and close reach the service within this, and what looks alive and is not has been asked in vain. */
+const BACK_MS = 30_000;
 /** How often each kind of conversation is held. */
 const CONVERSATIONS = {
   calls: 3,
