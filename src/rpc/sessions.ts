@@ -26,10 +26,16 @@ export interface SessionLimits {
    * window. A legitimate one takes the largest page, 4 MiB, over a slow line in that time.
    */
   readonly unreadMs: number;
+  /** A peer that is asked for a sign of life gives it by then, or its connection ends. */
+  readonly answerMs: number;
 }
 
-export const SESSION_LIMITS: SessionLimits = { quietMs: 120_000, settingsMs: 10_000, unreadMs: 15_000 };
-const PING_TIMEOUT_MS = 10_000;
+export const SESSION_LIMITS: SessionLimits = {
+  quietMs: 120_000,
+  settingsMs: 10_000,
+  unreadMs: 15_000,
+  answerMs: 10_000,
+};
 
 /** Where a stream has those that are open on its connection: one listener then does for all streams. */
 const OPEN = Symbol('open');
@@ -47,6 +53,8 @@ interface OpenSession {
 export class Sessions {
   readonly #limits: SessionLimits;
   readonly #open = new Map<ServerHttp2Session, OpenSession>();
+  /** Those that were asked for a sign of life, and have not given it yet. */
+  readonly #asked = new WeakSet<ServerHttp2Session>();
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(server: Http2Server | Http2SecureServer, limits = SESSION_LIMITS) {
@@ -93,7 +101,10 @@ export class Sessions {
   // rest of its way through here.
   #sweep(): void {
     for (const [session, open] of this.#open) {
-      this.#closeQuiet(session, open);
+      const isQuiet = this.#isQuiet(session, open);
+      if (isQuiet && !session.closed && open.streams.size === 0) session.close();
+      // Node reads nothing more from a peer that said GOAWAY and then broke the protocol, not even its end.
+      else if (isQuiet || session.closed) this.#probe(session);
       for (const stream of open.streams) {
         if (!stream.writableEnded) continue;
         if (stream[UNREAD]) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -102,22 +113,27 @@ export class Sessions {
     }
   }
 
-  #closeQuiet(session: ServerHttp2Session, open: OpenSession): void {
+  #isQuiet(session: ServerHttp2Session, open: OpenSession): boolean {
     const [read, now] = [session.socket?.bytesRead ?? 0, performance.now()];
     if (read !== open.read) Object.assign(open, { read, readAt: now });
-    else if (now - open.readAt < this.#limits.quietMs) return;
-    else if (open.streams.size === 0) session.close();
-    else if (!session.destroyed) probe(session);
+    return now - open.readAt >= this.#limits.quietMs;
+  }
+
+  /** Ends a session whose peer gives no sign of life, such as one behind a firewall that forgot the connection. */
+  #probe(session: ServerHttp2Session): void {
+    if (session.destroyed || this.#asked.has(session)) return;
+    this.#asked.add(session);
+    const timer = setTimeout(() => session.destroy(), this.#limits.answerMs);
+    // Told of the end of the session as well.
+    const isAlive = () => {
+      clearTimeout(timer);
+      this.#asked.delete(session);
+    };
+    // Settings without a change, which have to be acknowledged: Node sends no ping where GOAWAY went out or came in.
+    session.settings({}, isAlive);
   }
 }
 
 function forget(this: OpenStream): void {
   this[OPEN]?.delete(this);
-}
-
-/** Ends a session whose peer does not answer a ping, such as one behind a firewall that forgot the connection. */
-function probe(session: ServerHttp2Session): void {
-  const timer = setTimeout(() => session.destroy(), PING_TIMEOUT_MS);
-  session.once('close', () => clearTimeout(timer));
-  session.ping(() => clearTimeout(timer));
 }

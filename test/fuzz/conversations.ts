@@ -1,17 +1,23 @@
 /** Valid calls, and what mutation makes of them, as they go onto the wire of either port. */
 
 import { create, type DescMessage, type MessageInitShape, toBinary, toJsonString } from '@bufbuild/protobuf';
-import { VerifyBatchRequestSchema, VerifyRequestSchema } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import {
+  VerifyBatchRequestSchema,
+  VerifyRequestSchema,
+  VerifyStreamRequestSchema,
+} from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { GetKeyRequestSchema, ListKeysRequestSchema } from '../../src/gen/gatehouse/v1/key_service_pb.js';
 import type { Choices } from '../faults/coherence/random.ts';
 import { enveloped } from '../support/besieged.ts';
-import { END_HEADERS, END_STREAM, frame, headerBlock, headers, TYPE } from '../support/http2-peer.ts';
+import { END_HEADERS, headerBlock, headers } from '../support/http2-peer.ts';
+import { dataFrames, mutateFrames } from './framing.ts';
 import { type Field, mutateBytes, mutateFields } from './mutate.ts';
+import { Questions } from './questions.ts';
+import { type Asked, batchOf, streamOf } from './streams.ts';
 
-/** What is mutated. */
-export type Kind = 'frame' | 'header' | 'envelope' | 'protobuf' | 'json' | 'http1';
+/** What is mutated: parts of one call, the questions of a stream or a batch. */
+export type Kind = 'frame' | 'header' | 'envelope' | 'protobuf' | 'json' | 'http1' | 'stream' | 'batch';
 const WITHIN_FRAMES = { header: 3, envelope: 2, protobuf: 3, json: 2 } as const;
-const MAX_FRAME = 16_384;
 
 interface Call {
   readonly path: string;
@@ -21,6 +27,7 @@ interface Call {
 
 export class Conversations {
   readonly #calls: readonly Call[];
+  readonly #questions: Questions;
 
   /** @param refused tokens that no Verify may ever call valid. */
   constructor(refused: readonly string[]) {
@@ -33,10 +40,12 @@ export class Conversations {
       project: 'p1',
       context: { clientIp: '192.0.2.1' },
     }));
+    this.#questions = new Questions([...refused.map((token) => ({ token })), ...questions]);
     this.#calls = [
       ...refused.map((token) => callOf(`${auth}/Verify`, VerifyRequestSchema, { token })),
       ...questions.map((question) => callOf(`${auth}/Verify`, VerifyRequestSchema, question)),
       callOf(`${auth}/VerifyBatch`, VerifyBatchRequestSchema, { requests: questions }),
+      callOf(`${auth}/VerifyStream`, VerifyStreamRequestSchema, { id: 'a', request: questions[0] ?? {} }),
       callOf(`${keys}/GetKey`, GetKeyRequestSchema, { id: 'key_1234567890123456789012' }),
       callOf(`${keys}/ListKeys`, ListKeysRequestSchema, { keyspace: 'default', pageSize: 3 }),
     ];
@@ -65,6 +74,13 @@ export class Conversations {
     const block = headerBlock(kind === 'header' ? mutateFields(fields, choices) : fields);
     const parts = [headers(stream, block, END_HEADERS), ...dataFrames(stream, body, choices)];
     return { kind, bytes: Buffer.concat(kind === 'frame' ? mutateFrames(parts, choices) : parts) };
+  }
+
+  /** A call of many questions. @param owes whether answers to sound ones are owed: no frames are mutated then. */
+  questions(stream: number, key: string, owes: boolean, choices: Choices): { kind: Kind; asked: Asked } {
+    const kind = choices.weighted({ stream: 4, batch: 1 });
+    const make = kind === 'stream' ? streamOf : batchOf;
+    return { kind, asked: make(this.#questions, { stream, key, owes }, choices) };
   }
 
   /** One mutated request over HTTP/1.1. */
@@ -98,46 +114,4 @@ function callOf<Desc extends DescMessage>(path: string, schema: Desc, init: Mess
     binary: Buffer.from(toBinary(schema, message)),
     json: Buffer.from(toJsonString(schema, message)),
   };
-}
-
-/** A body in one frame or in several, and at times padded. */
-function dataFrames(stream: number, body: Buffer, { between }: Choices): Buffer[] {
-  const cut = between(0, 2) === 0 ? between(0, body.length) : body.length;
-  const rest = body.subarray(cut);
-  const last = rest.length === 0;
-  const first = frame(TYPE.data, last ? END_STREAM : 0, stream, body.subarray(0, Math.min(cut, MAX_FRAME)));
-  return last ? [first] : [first, frame(TYPE.data, END_STREAM, stream, rest.subarray(0, MAX_FRAME))];
-}
-
-function mutateFrames(frames: readonly Buffer[], choices: Choices): Buffer[] {
-  const changed = [...frames];
-  const at = choices.between(0, changed.length - 1);
-  const one = Buffer.from(changed[at] ?? Buffer.alloc(0));
-  switch (choices.weighted({ head: 4, bytes: 3, drop: 1, repeat: 1, swap: 1, foreign: 3 })) {
-    case 'head':
-      // Length, type, flags, stream.
-      one[choices.between(0, 8)] = choices.between(0, 255);
-      changed[at] = one;
-      break;
-    case 'bytes':
-      changed[at] = mutateBytes(one, choices);
-      break;
-    case 'drop':
-      changed.splice(at, 1);
-      break;
-    case 'repeat':
-      changed.splice(at, 0, one);
-      break;
-    case 'swap':
-      changed.reverse();
-      break;
-    case 'foreign': {
-      const payload = mutateBytes(Buffer.alloc(choices.between(0, 24)), choices);
-      const stream = choices.oneOf([0, 1, 3, one.readUInt32BE(5), 2, 0x7fffffff]);
-      const type = choices.between(0, 12);
-      changed.splice(at, 0, frame(type, choices.between(0, 255), stream, payload));
-      break;
-    }
-  }
-  return changed;
 }

@@ -1,23 +1,24 @@
 /** Mutated conversations with both ports of a real service, for as long as it answers others as it must. */
 
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { setTimeout as after } from 'node:timers/promises';
 import { type Choices, choicesOf } from '../faults/coherence/random.ts';
 import type { Besieged, Siege, Vitals } from '../support/besieged.ts';
 import { callJson } from '../support/gatehouse.ts';
-import { type Frame, Http2Peer, TYPE } from '../support/http2-peer.ts';
 import { Conversations, type Kind } from './conversations.ts';
+import { talkHttp1 } from './http1-talk.ts';
+import { type Talk, talkOfCalls, talkOfQuestions } from './http2-talk.ts';
 
-/** Conversations at once. */
-const LANES = 8;
-/** Calls on a connection, and such whose frames are mutated: one of them may end it, and the rest with it. */
-const CALLS = 24;
-const FRAMED_CALLS = 3;
-/** Milliseconds that answers are waited for. A body that never ends is not worth more. */
-const PATIENCE_MS = 400;
-/** GOAWAY, reset and close reach the service within this. */
-const BACK_MS = 15_000;
+/** Conversations at once: enough to keep the service busy while some of them wait for what never comes. */
+const LANES = 24;
+/** GOAWAY, reset and close reach the service within this, and what looks alive and is not has been asked in vain. */
+const BACK_MS = 30_000;
+/** How often each kind of conversation is held. */
+const CONVERSATIONS = {
+  calls: 3,
+  framedCalls: 3,
+  questions: 4,
+  framedQuestions: 2,
+  http1: 4,
+} as const;
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -26,6 +27,8 @@ export interface FuzzOptions {
   readonly ms: number;
   /** More tokens that no Verify may call valid: with a good one among them the run has to fail, or it looks at nothing. */
   readonly refused?: readonly string[];
+  /** The one kind of conversation that is held; all of them where it is absent. */
+  readonly only?: keyof typeof CONVERSATIONS;
   /** Told now and then. */
   readonly progress?: (mutations: number) => void;
 }
@@ -34,9 +37,11 @@ export interface FuzzReport {
   readonly seed: number;
   readonly mutations: Readonly<Record<Kind, number>>;
   readonly total: number;
-  /** Answers to them. */
+  /** Calls that were answered, and those that had to be, with all that they asked. */
   readonly answers: number;
-  /** What must not be: an answer that accepts what must be refused, a good Verify that was not answered so, a defect's log line. */
+  readonly owed: number;
+  readonly seconds: number;
+  /** What must not be: an answer that accepts what must be refused or does not come, a good Verify that was not answered so, a defect's log line. */
   readonly faults: readonly string[];
   readonly siege: Siege;
   readonly before: Vitals;
@@ -62,10 +67,13 @@ class Fuzz {
     protobuf: 0,
     json: 0,
     http1: 0,
+    stream: 0,
+    batch: 0,
   };
   readonly #faults = new Set<string>();
   #total = 0;
   #answers = 0;
+  #owed = 0;
   #endsAt = 0;
 
   private constructor(
@@ -109,8 +117,10 @@ class Fuzz {
     this.#endsAt = performance.now() + Math.min(2000, ms / 4);
     await this.#lanes(seed ^ 0x5eed);
     const before = await this.#besieged.back(await this.#besieged.vitals(), 0);
-    this.#endsAt = performance.now() + ms;
+    const begun = performance.now();
+    this.#endsAt = begun + ms;
     const siege = await this.#besieged.during(() => this.#lanes(seed));
+    const seconds = (performance.now() - begun) / 1000;
     for (const wrong of siege.wrong) this.#faults.add(`a good Verify: ${wrong}`);
     const end = await this.#besieged.back(before, BACK_MS);
     // The log's level is that of defects.
@@ -122,6 +132,8 @@ class Fuzz {
       mutations: this.#counts,
       total: this.#total,
       answers: this.#answers,
+      owed: this.#owed,
+      seconds,
       faults: [...this.#faults],
       siege,
       before,
@@ -137,8 +149,7 @@ class Fuzz {
     const { mutations, progress } = this.#options;
     while (this.#total < mutations && performance.now() < this.#endsAt && this.#faults.size === 0) {
       try {
-        if (choices.between(0, 2) > 0) await this.#http2(choices);
-        else await this.#http1(choices);
+        await this.#one(choices);
       } catch (error) {
         // Nobody listens any more.
         this.#faults.add(String(error));
@@ -147,89 +158,29 @@ class Fuzz {
     }
   }
 
-  #count(kind: Kind): void {
-    this.#counts[kind]++;
-    this.#total++;
-  }
-
-  /** @returns a key, and whether its calls must all be refused. */
-  #caller({ between }: Choices): { key: string; dead: boolean } {
-    const dead = between(0, 2) === 0;
-    return { key: dead ? this.#revoked : this.#reader, dead };
-  }
-
-  async #http2(choices: Choices): Promise<void> {
-    const { key, dead } = this.#caller(choices);
-    const peer = await Http2Peer.open(this.#besieged.gatehouse.grpc);
-    const calls: Buffer[] = [];
-    const frames = choices.between(0, 1) === 0;
-    const count = frames ? FRAMED_CALLS : CALLS;
-    for (let stream = 1; stream < 2 * count; stream += 2) {
-      const { kind, bytes } = this.#conversations.http2(stream, key, frames, choices);
-      this.#count(kind);
-      calls.push(bytes);
+  async #one(choices: Choices): Promise<void> {
+    const dead = choices.between(0, 2) === 0;
+    const { grpc, http } = this.#besieged.gatehouse;
+    const talk: Talk = {
+      conversations: this.#conversations,
+      key: dead ? this.#revoked : this.#reader,
+      dead,
+      choices,
+      count: (kind, mutations) => {
+        this.#counts[kind] += mutations;
+        this.#total += mutations;
+      },
+      fault: (what) => this.#faults.add(what),
+    };
+    const kind = this.#options.only ?? choices.weighted(CONVERSATIONS);
+    if (kind === 'http1') {
+      this.#answers += await talkHttp1(http, talk);
+      return;
     }
-    await peer.sent(...calls);
-    await Promise.race([this.#answered(peer, count), peer.closed, after(PATIENCE_MS)]);
-    peer.end();
-    this.#judge(peer.frames, dead);
-  }
-
-  async #answered(peer: Http2Peer, count: number): Promise<void> {
-    let left = count;
-    await peer.find(({ type, flags, stream }) => {
-      const ends = type === TYPE.resetStream || ((flags & 1) === 1 && type <= TYPE.headers);
-      if (ends && stream > 0) left--;
-      return left === 0;
-    });
-  }
-
-  #judge(frames: readonly Frame[], dead: boolean): void {
-    const bodies = new Map<number, Buffer>();
-    for (const { type, stream, payload } of frames) {
-      if (type === TYPE.headers && !bodies.has(stream)) {
-        bodies.set(stream, Buffer.alloc(0));
-        this.#answers++;
-      } else if (type === TYPE.data) {
-        bodies.set(stream, Buffer.concat([bodies.get(stream) ?? Buffer.alloc(0), payload]));
-      }
-    }
-    for (const body of bodies.values()) this.#judgeBody(body, dead);
-  }
-
-  #judgeBody(body: Buffer, dead: boolean): void {
-    if (body.length === 0) return;
-    // VerifyResponse begins with `valid`; in no other answer of these methods is the first field a number.
-    const accepts = (body.length > 6 && body[5] === 0x08 && body[6] === 1) || body.includes('"valid":true');
-    // A message of gRPC, or a JSON that is no error; the error of a batch's item has a code as well, but so has no batch a dead caller.
-    const answers = (body[0] ?? 0) < 2 || (body[0] === 0x7b && !body.includes('"code":'));
-    if (accepts || (dead && answers))
-      this.#faults.add(`accepted: ${body.subarray(0, 200).toString('latin1')}`);
-  }
-
-  async #http1(choices: Choices): Promise<void> {
-    const { key, dead } = this.#caller(choices);
-    const { hostname, port } = new URL(this.#besieged.gatehouse.http);
-    const socket = connect(Number(port), hostname);
-    await once(socket, 'connect');
-    const chunks: Buffer[] = [];
-    socket.on('error', () => {});
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    const answered = new Promise((resolve) => {
-      socket.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        resolve(undefined);
-      });
-    });
-    const { kind, bytes } = this.#conversations.http1(key, choices);
-    this.#count(kind);
-    socket.write(bytes);
-    await Promise.race([answered, closed, after(PATIENCE_MS)]);
-    socket.destroy();
-    const text = Buffer.concat(chunks).toString('latin1');
-    if (text === '') return;
-    this.#answers++;
-    if (text.includes('"valid":true') || (dead && /^HTTP\/1\.1 2/m.test(text)))
-      this.#faults.add(`accepted: ${text.slice(0, 400)}`);
+    const isFramed = kind === 'framedCalls' || kind === 'framedQuestions';
+    const converse = kind === 'calls' || kind === 'framedCalls' ? talkOfCalls : talkOfQuestions;
+    const { answers, owed } = await converse(grpc, isFramed, talk);
+    this.#answers += answers;
+    this.#owed += owed;
   }
 }

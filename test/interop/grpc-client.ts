@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Gatehouse } from '../support/gatehouse.ts';
 import { type Program, run } from './program.ts';
 import { startService } from './service.ts';
+import { declareStreams } from './stream-scenarios.ts';
 
 /** More than any of them needs; a cold build of Go's gRPC takes a minute on two cores. */
 const BUILD_MS = 600_000;
@@ -169,4 +170,6 @@ export function describeClient(build: () => Promise<Program>): void {
   test('the standard health check knows the service and each of its parts', async () => {
     expect(await play('health')).toEqual({ whole: 'SERVING', keys: 'SERVING', unknown: 'NOT_FOUND' });
   });
+
+  declareStreams(play, () => gatehouse);
 }

@@ -20,6 +20,14 @@ var scenarios = map[string]func(*service) any{
 	"cancel":     cancelled,
 	"edges":      edges,
 	"health":     healthy,
+
+	"stream":           streamed,
+	"stream packed":    packed,
+	"stream unread":    unread,
+	"stream cancelled": streamCancelled,
+	"stream late":      streamLate,
+	"stream revoked":   streamRevoked,
+	"reset":            reset,
 }
 
 func main() {

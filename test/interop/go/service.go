@@ -21,15 +21,19 @@ type service struct {
 	health grpc_health_v1.HealthClient
 	// root carries the root key.
 	root context.Context
+	// again opens another connection.
+	again func(options ...grpc.DialOption) *service
 }
 
-func connect(address, rootKey string) *service {
-	connection := must(grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials())))
+func connect(address, rootKey string, options ...grpc.DialOption) *service {
+	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection := must(grpc.NewClient(address, options...))
 	return &service{
 		auth:   gatehouse.NewAuthServiceClient(connection),
 		keys:   gatehouse.NewKeyServiceClient(connection),
 		health: grpc_health_v1.NewHealthClient(connection),
 		root:   bearer(rootKey),
+		again:  func(more ...grpc.DialOption) *service { return connect(address, rootKey, more...) },
 	}
 }
 

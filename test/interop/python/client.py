@@ -9,6 +9,8 @@ import ends
 import life
 import lists
 import refusals
+import stream_ends
+import streams
 from service import Service
 
 SCENARIOS = {
@@ -24,6 +26,13 @@ SCENARIOS = {
     "cancel": ends.cancel,
     "edges": edges.edges,
     "health": ends.healthy,
+    "stream": streams.stream,
+    "stream packed": streams.packed,
+    "stream unread": streams.unread,
+    "stream cancelled": stream_ends.cancelled,
+    "stream late": stream_ends.late,
+    "stream revoked": stream_ends.revoked,
+    "reset": stream_ends.reset,
 }
 
 _, SCENARIO, ADDRESS, ROOT_KEY = sys.argv

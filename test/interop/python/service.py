@@ -11,8 +11,10 @@ from gatehouse.v1 import auth_service_pb2_grpc, key_service_pb2, key_service_pb2
 
 
 class Service:
-    def __init__(self, address: str, root_key: str):
-        channel = grpc.insecure_channel(address)
+    def __init__(self, address: str, root_key: str, options: list[tuple[str, int]] | None = None):
+        # Another connection.
+        self.again = lambda more: Service(address, root_key, more)
+        channel = grpc.insecure_channel(address, options)
         self.auth = auth_service_pb2_grpc.AuthServiceStub(channel)
         self.keys = key_service_pb2_grpc.KeyServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
