@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Asked, type Credential, type Withdrawal, wrongWith } from './checker.ts';
 import { type Cluster, type Replica, ROOT_KEY } from './cluster.ts';
 import type { Answer } from './service.ts';
+import { Turns, type Way } from './ways.ts';
 
 /** Milliseconds within which what a replica could not tell the others reaches them by the sweep of one of these. */
 export const SWEPT_MS = 6000;
@@ -25,10 +26,19 @@ export interface TestOwner {
   readonly id: string;
 }
 
+/** How a Verify is asked. */
+export interface Asking {
+  /** The one whose turn it is unless told. */
+  readonly way?: Way;
+  /** A management key that is shown with the question; nobody's unless told. */
+  readonly caller?: TestKey;
+}
+
 export class Clients {
   readonly violations: string[] = [];
   readonly counts: Record<string, number> = {};
   readonly #cluster: Cluster;
+  readonly #turns = new Map<Replica, Turns>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -46,21 +56,53 @@ export class Clients {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  /** Asks about a credential, and notes where the answer is wrong. */
-  async verify(replica: Replica, credential: Credential): Promise<Asked> {
-    const { code, body, start, end } = await this.#cluster.caller.call(replica.http, 'AuthService/Verify', {
-      token: credential.secret,
-    });
+  /** How many Verify were left without an answer. */
+  get unanswered(): number {
+    const of = Object.entries(this.counts).filter(([name]) => /^Verify .* none$/.test(name));
+    return of.reduce((sum, [, count]) => sum + count, 0);
+  }
+
+  /**
+   * Asks about a credential, and notes where the answer is wrong: also where the caller's key is one that may not be shown
+   * any more.
+   */
+  async verify(replica: Replica, credential: Credential, asking: Asking = {}): Promise<Asked> {
+    const { way = this.#turnOf(replica), caller } = asking;
+    const { code, body, start, end } = await this.#ask(way, replica, credential.secret, caller);
+    const at = { replica: replica.name, start, end };
     const answer = code !== 'ok' ? 'none' : body?.valid === true ? 'valid' : 'invalid';
-    const detail = code === 'ok' ? String(body?.status) : code;
-    const asked: Asked = { replica: replica.name, start, end, answer, detail };
-    this.#count(`Verify ${answer}`);
-    const wrong = wrongWith(credential, asked);
-    if (wrong !== undefined) {
-      this.#count('violations');
-      if (this.violations.length < MAX_SHOWN) this.violations.push(wrong);
+    const asked: Asked = { ...at, answer, detail: code === 'ok' ? String(body?.status) : code };
+    const isRefused = code === 'unauthenticated';
+    this.#count(`Verify ${way} ${isRefused ? 'refused' : answer}`);
+    this.#hold(credential, asked, way);
+    if (caller !== undefined) {
+      const admitted = isRefused ? 'invalid' : code === 'ok' ? 'valid' : 'none';
+      this.#hold(caller.credential, { ...at, answer: admitted, detail: code }, way);
     }
     return asked;
+  }
+
+  #turnOf(replica: Replica): Way {
+    let turns = this.#turns.get(replica);
+    if (turns === undefined) {
+      turns = new Turns(this.#turns.size);
+      this.#turns.set(replica, turns);
+    }
+    return turns.next();
+  }
+
+  #ask(way: Way, replica: Replica, token: string, caller: TestKey | undefined): Promise<Answer> {
+    const { caller: json, grpcCaller: grpc } = this.#cluster;
+    const key = caller?.credential.secret;
+    if (way === 'json') return json.call(replica.http, 'AuthService/Verify', { token }, key);
+    return way === 'unary' ? grpc.unary(replica, token, key) : grpc.onStream(replica, token, key);
+  }
+
+  #hold(credential: Credential, asked: Asked, way: Way): void {
+    const wrong = wrongWith(credential, asked);
+    if (wrong === undefined) return;
+    this.#count('violations');
+    if (this.violations.length < MAX_SHOWN) this.violations.push(`${wrong} (${way})`);
   }
 
   /** Asks until there is an answer. @throws Error where there is none for long. */

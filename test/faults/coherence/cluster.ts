@@ -8,6 +8,7 @@ import { MONGOD, type MongoServer, startMongo } from '../../support/mongodb.ts';
 import { REDIS, type RedisServer, startRedis } from '../../support/redis.ts';
 import { type Link, link } from '../link.ts';
 import { FAKETIME, SteppedClock } from './clocks.ts';
+import { GrpcCaller } from './grpc-caller.ts';
 import { Caller, MAIN, residentSize, type Service, startService } from './service.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
@@ -83,6 +84,11 @@ export class Replica {
     return this.#service?.http ?? 'http://127.0.0.1:1';
   }
 
+  /** The same over gRPC: `127.0.0.1:port`. */
+  get grpc(): string {
+    return this.#service?.grpc ?? '127.0.0.1:1';
+  }
+
   get pid(): number {
     return this.#service?.pid ?? 0;
   }
@@ -142,6 +148,7 @@ export class Cluster {
   readonly replicas: readonly Replica[];
   readonly store: MongoServer;
   readonly caller = new Caller();
+  readonly grpcCaller = new GrpcCaller();
   /** The link over which copies of Redis follow the first master. */
   readonly copying: Link;
   /** The master first. */
@@ -306,6 +313,7 @@ export class Cluster {
 
   async remove(): Promise<void> {
     this.caller.close();
+    this.grpcCaller.close();
     for (const replica of this.replicas) {
       await replica.kill();
       replica.toRedis.close();
