@@ -117,11 +117,17 @@ export class Clients {
   }
 
   /** Makes a key; undefined where that was not answered with OK. */
-  async tryCreate(replica: Replica, owner?: TestOwner, keyspace = 'default'): Promise<TestKey | undefined> {
+  async tryCreate(
+    replica: Replica,
+    owner?: TestOwner,
+    keyspace = 'default',
+    permissions: readonly string[] = [],
+  ): Promise<TestKey | undefined> {
     const name = `k${names++}`;
     const { code, body, end } = await this.call(replica, 'KeyService/CreateKey', {
       keyspace,
       name,
+      permissions,
       ...(owner === undefined ? {} : { owner }),
     });
     if (code !== 'ok') return undefined;
@@ -130,13 +136,18 @@ export class Clients {
   }
 
   /** Makes a key while all is well. */
-  async create(replica: Replica, owner?: TestOwner, keyspace?: string): Promise<TestKey> {
-    for (let tries = 0; tries < 5; tries++) {
-      const key = await this.tryCreate(replica, owner, keyspace);
-      if (key !== undefined) return key;
-      await setTimeout(200);
-    }
-    throw new Error('no key could be made');
+  create(replica: Replica, owner?: TestOwner, keyspace?: string): Promise<TestKey> {
+    return made(() => this.tryCreate(replica, owner, keyspace));
+  }
+
+  /** Makes a management key that may verify; undefined where that was not answered with OK. */
+  tryCreateCaller(replica: Replica): Promise<TestKey | undefined> {
+    return this.tryCreate(replica, undefined, 'gatehouse', ['tokens:verify']);
+  }
+
+  /** The same while all is well. */
+  createCaller(replica: Replica): Promise<TestKey> {
+    return made(() => this.tryCreateCaller(replica));
   }
 
   /** Makes a keyspace. @returns its id; undefined where that was not answered with OK. */
@@ -239,4 +250,13 @@ export class Clients {
     for (const replica of replicas)
       for (const { credential } of keys) await this.answered(replica, credential);
   }
+}
+
+async function made(make: () => Promise<TestKey | undefined>): Promise<TestKey> {
+  for (let tries = 0; tries < 5; tries++) {
+    const key = await make();
+    if (key !== undefined) return key;
+    await setTimeout(200);
+  }
+  throw new Error('no key could be made');
 }
