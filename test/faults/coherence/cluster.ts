@@ -132,6 +132,13 @@ export class Replica {
     return (await this.metric('gatehouse_lease_held')) === 1;
   }
 
+  /** For whoever has to find out why it does not do what it should. */
+  async state(): Promise<string> {
+    const lease = (await this.metric('gatehouse_lease_held')) ?? 'not told';
+    const stopped = this.paused ? ', stopped' : '';
+    return `${this.name}, process ${this.pid} of ${this.memory} KiB${stopped}, gatehouse_lease_held ${lease}; it printed ${this.output.slice(-2000)}`;
+  }
+
   /** One number of its metrics; undefined where it does not tell. */
   async metric(name: string): Promise<number | undefined> {
     try {
@@ -293,7 +300,7 @@ export class Cluster {
     const end = performance.now() + ms;
     for (const replica of this.replicas) {
       while (!(await replica.leased())) {
-        if (performance.now() > end) throw new Error(`${replica.name} has no lease after ${ms} ms`);
+        if (performance.now() > end) throw new Error(`no lease after ${ms} ms: ${await replica.state()}`);
         await setTimeout(20);
       }
     }

@@ -58,6 +58,15 @@ export class GrpcCaller {
     return this.#connection(to, key).streamsOpened;
   }
 
+  /** Closes the connections of one caller. */
+  leave(key: string): void {
+    for (const [of, connection] of this.#connections) {
+      if (!of.endsWith(` ${key}`)) continue;
+      connection.close();
+      this.#connections.delete(of);
+    }
+  }
+
   close(): void {
     for (const connection of this.#connections.values()) connection.close();
   }

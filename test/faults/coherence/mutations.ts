@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
+import { CALLER_STOPPED, CALLER_UNHEARD, KEY_MID_STREAM } from './scenarios/callers.ts';
 import { STEPPED_UNHEARD } from './scenarios/clocks.ts';
 import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
@@ -58,7 +59,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the wait for acknowledgements',
     edits: [{ file: REPLICA, from: 'while (!known || missing.size > 0) {', to: 'while (this.#stopped) {' }],
-    scenarios: [SLOW, STOPPED],
+    scenarios: [SLOW, STOPPED, CALLER_STOPPED, KEY_MID_STREAM],
   },
   {
     name: 'the dropping of what an entry names',
@@ -81,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       { file: MEMORY, from: '() => this.#lease.held && !this.#closed', to: '() => !this.#closed' },
     ],
-    scenarios: [CUT_OFF, STOPPED],
+    scenarios: [CUT_OFF, STOPPED, CALLER_UNHEARD],
   },
   {
     name: 'the counting of the lease from the sending, and the deadline of commands',
