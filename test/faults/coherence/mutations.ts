@@ -97,8 +97,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'storage/cache/records.ts',
-        from: 'this.#absent.delete(key);\n    this.#loads.delete(key);',
-        to: 'this.#absent.delete(key);',
+        from: 'this.#absent?.delete(key);\n    this.#loads.delete(key);',
+        to: 'this.#absent?.delete(key);',
       },
     ],
     scenarios: [LATE_LOAD],
