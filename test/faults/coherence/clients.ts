@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Asked, type Credential, type Withdrawal, wrongWith } from './checker.ts';
 import { type Cluster, type Replica, ROOT_KEY } from './cluster.ts';
 import type { Answer } from './service.ts';
+import { Turns, type Way } from './ways.ts';
 
 /** Milliseconds within which what a replica could not tell the others reaches them by the sweep of one of these. */
 export const SWEPT_MS = 6000;
@@ -25,10 +26,19 @@ export interface TestOwner {
   readonly id: string;
 }
 
+/** How a Verify is asked. */
+export interface Asking {
+  /** The one whose turn it is unless told. */
+  readonly way?: Way;
+  /** A management key that is shown with the question; nobody's unless told. */
+  readonly caller?: TestKey;
+}
+
 export class Clients {
   readonly violations: string[] = [];
   readonly counts: Record<string, number> = {};
   readonly #cluster: Cluster;
+  readonly #turns = new Map<Replica, Turns>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -46,21 +56,53 @@ export class Clients {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  /** Asks about a credential, and notes where the answer is wrong. */
-  async verify(replica: Replica, credential: Credential): Promise<Asked> {
-    const { code, body, start, end } = await this.#cluster.caller.call(replica.http, 'AuthService/Verify', {
-      token: credential.secret,
-    });
+  /** How many Verify were left without an answer. */
+  get unanswered(): number {
+    const of = Object.entries(this.counts).filter(([name]) => /^Verify .* none$/.test(name));
+    return of.reduce((sum, [, count]) => sum + count, 0);
+  }
+
+  /**
+   * Asks about a credential, and notes where the answer is wrong: also where the caller's key is one that may not be shown
+   * any more.
+   */
+  async verify(replica: Replica, credential: Credential, asking: Asking = {}): Promise<Asked> {
+    const { way = this.#turnOf(replica), caller } = asking;
+    const { code, body, start, end } = await this.#ask(way, replica, credential.secret, caller);
+    const at = { replica: replica.name, start, end };
     const answer = code !== 'ok' ? 'none' : body?.valid === true ? 'valid' : 'invalid';
-    const detail = code === 'ok' ? String(body?.status) : code;
-    const asked: Asked = { replica: replica.name, start, end, answer, detail };
-    this.#count(`Verify ${answer}`);
-    const wrong = wrongWith(credential, asked);
-    if (wrong !== undefined) {
-      this.#count('violations');
-      if (this.violations.length < MAX_SHOWN) this.violations.push(wrong);
+    const asked: Asked = { ...at, answer, detail: code === 'ok' ? String(body?.status) : code };
+    const isRefused = code === 'unauthenticated';
+    this.#count(`Verify ${way} ${isRefused ? 'refused' : answer}`);
+    this.#hold(credential, asked, way);
+    if (caller !== undefined) {
+      const admitted = isRefused ? 'invalid' : code === 'ok' ? 'valid' : 'none';
+      this.#hold(caller.credential, { ...at, answer: admitted, detail: code }, way);
     }
     return asked;
+  }
+
+  #turnOf(replica: Replica): Way {
+    let turns = this.#turns.get(replica);
+    if (turns === undefined) {
+      turns = new Turns(this.#turns.size);
+      this.#turns.set(replica, turns);
+    }
+    return turns.next();
+  }
+
+  #ask(way: Way, replica: Replica, token: string, caller: TestKey | undefined): Promise<Answer> {
+    const { caller: json, grpcCaller: grpc } = this.#cluster;
+    const key = caller?.credential.secret;
+    if (way === 'json') return json.call(replica.http, 'AuthService/Verify', { token }, key);
+    return way === 'unary' ? grpc.unary(replica, token, key) : grpc.onStream(replica, token, key);
+  }
+
+  #hold(credential: Credential, asked: Asked, way: Way): void {
+    const wrong = wrongWith(credential, asked);
+    if (wrong === undefined) return;
+    this.#count('violations');
+    if (this.violations.length < MAX_SHOWN) this.violations.push(`${wrong} (${way})`);
   }
 
   /** Asks until there is an answer. @throws Error where there is none for long. */
@@ -75,11 +117,17 @@ export class Clients {
   }
 
   /** Makes a key; undefined where that was not answered with OK. */
-  async tryCreate(replica: Replica, owner?: TestOwner, keyspace = 'default'): Promise<TestKey | undefined> {
+  async tryCreate(
+    replica: Replica,
+    owner?: TestOwner,
+    keyspace = 'default',
+    permissions: readonly string[] = [],
+  ): Promise<TestKey | undefined> {
     const name = `k${names++}`;
     const { code, body, end } = await this.call(replica, 'KeyService/CreateKey', {
       keyspace,
       name,
+      permissions,
       ...(owner === undefined ? {} : { owner }),
     });
     if (code !== 'ok') return undefined;
@@ -88,13 +136,18 @@ export class Clients {
   }
 
   /** Makes a key while all is well. */
-  async create(replica: Replica, owner?: TestOwner, keyspace?: string): Promise<TestKey> {
-    for (let tries = 0; tries < 5; tries++) {
-      const key = await this.tryCreate(replica, owner, keyspace);
-      if (key !== undefined) return key;
-      await setTimeout(200);
-    }
-    throw new Error('no key could be made');
+  create(replica: Replica, owner?: TestOwner, keyspace?: string): Promise<TestKey> {
+    return made(() => this.tryCreate(replica, owner, keyspace));
+  }
+
+  /** Makes a management key that may verify; undefined where that was not answered with OK. */
+  tryCreateCaller(replica: Replica): Promise<TestKey | undefined> {
+    return this.tryCreate(replica, undefined, 'gatehouse', ['tokens:verify']);
+  }
+
+  /** The same while all is well. */
+  createCaller(replica: Replica): Promise<TestKey> {
+    return made(() => this.tryCreateCaller(replica));
   }
 
   /** Makes a keyspace. @returns its id; undefined where that was not answered with OK. */
@@ -197,4 +250,13 @@ export class Clients {
     for (const replica of replicas)
       for (const { credential } of keys) await this.answered(replica, credential);
   }
+}
+
+async function made(make: () => Promise<TestKey | undefined>): Promise<TestKey> {
+  for (let tries = 0; tries < 5; tries++) {
+    const key = await make();
+    if (key !== undefined) return key;
+    await setTimeout(200);
+  }
+  throw new Error('no key could be made');
 }

@@ -8,6 +8,7 @@ import { MONGOD, type MongoServer, startMongo } from '../../support/mongodb.ts';
 import { REDIS, type RedisServer, startRedis } from '../../support/redis.ts';
 import { type Link, link } from '../link.ts';
 import { FAKETIME, SteppedClock } from './clocks.ts';
+import { GrpcCaller } from './grpc-caller.ts';
 import { Caller, MAIN, residentSize, type Service, startService } from './service.ts';
 
 export const ROOT_KEY = 'ghm_root-key-of-the-tests-0123456789-abcdef';
@@ -83,6 +84,11 @@ export class Replica {
     return this.#service?.http ?? 'http://127.0.0.1:1';
   }
 
+  /** The same over gRPC: `127.0.0.1:port`. */
+  get grpc(): string {
+    return this.#service?.grpc ?? '127.0.0.1:1';
+  }
+
   get pid(): number {
     return this.#service?.pid ?? 0;
   }
@@ -126,6 +132,13 @@ export class Replica {
     return (await this.metric('gatehouse_lease_held')) === 1;
   }
 
+  /** For whoever has to find out why it does not do what it should. */
+  async state(): Promise<string> {
+    const lease = (await this.metric('gatehouse_lease_held')) ?? 'not told';
+    const stopped = this.paused ? ', stopped' : '';
+    return `${this.name}, process ${this.pid} of ${this.memory} KiB${stopped}, gatehouse_lease_held ${lease}; it printed ${this.output.slice(-2000)}`;
+  }
+
   /** One number of its metrics; undefined where it does not tell. */
   async metric(name: string): Promise<number | undefined> {
     try {
@@ -142,6 +155,7 @@ export class Cluster {
   readonly replicas: readonly Replica[];
   readonly store: MongoServer;
   readonly caller = new Caller();
+  readonly grpcCaller = new GrpcCaller();
   /** The link over which copies of Redis follow the first master. */
   readonly copying: Link;
   /** The master first. */
@@ -286,7 +300,7 @@ export class Cluster {
     const end = performance.now() + ms;
     for (const replica of this.replicas) {
       while (!(await replica.leased())) {
-        if (performance.now() > end) throw new Error(`${replica.name} has no lease after ${ms} ms`);
+        if (performance.now() > end) throw new Error(`no lease after ${ms} ms: ${await replica.state()}`);
         await setTimeout(20);
       }
     }
@@ -306,6 +320,7 @@ export class Cluster {
 
   async remove(): Promise<void> {
     this.caller.close();
+    this.grpcCaller.close();
     for (const replica of this.replicas) {
       await replica.kill();
       replica.toRedis.close();

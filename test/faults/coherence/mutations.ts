@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Scenario } from './scenario.ts';
+import { CALLER_STOPPED, CALLER_UNHEARD, CALLER_WITHOUT_REDIS, KEY_MID_STREAM } from './scenarios/callers.ts';
 import { STEPPED_UNHEARD } from './scenarios/clocks.ts';
 import { SPLIT } from './scenarios/failover.ts';
 import { SWAPPED } from './scenarios/forged.ts';
@@ -58,7 +59,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the wait for acknowledgements',
     edits: [{ file: REPLICA, from: 'while (!known || missing.size > 0) {', to: 'while (this.#stopped) {' }],
-    scenarios: [SLOW, STOPPED],
+    scenarios: [SLOW, STOPPED, CALLER_STOPPED, KEY_MID_STREAM],
   },
   {
     name: 'the dropping of what an entry names',
@@ -81,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       { file: MEMORY, from: '() => this.#lease.held && !this.#closed', to: '() => !this.#closed' },
     ],
-    scenarios: [CUT_OFF, STOPPED],
+    scenarios: [CUT_OFF, STOPPED, CALLER_UNHEARD],
   },
   {
     name: 'the counting of the lease from the sending, and the deadline of commands',
@@ -96,8 +97,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'storage/cache/records.ts',
-        from: 'this.#absent.delete(key);\n    this.#loads.delete(key);',
-        to: 'this.#absent.delete(key);',
+        from: 'this.#absent?.delete(key);\n    this.#loads.delete(key);',
+        to: 'this.#absent?.delete(key);',
       },
     ],
     scenarios: [LATE_LOAD],
@@ -316,6 +317,39 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     scenarios: [KILLED_BETWEEN, CUT_OFF_CHANGER],
+  },
+  {
+    name: 'the judging anew of a caller whom a connection or a stream has met',
+    edits: [
+      {
+        file: 'rpc/lane/callers.ts',
+        from: 'this.#verifier.stillMatches(asker.caller);',
+        to: 'asker.caller !== undefined;',
+      },
+    ],
+    scenarios: [CALLER_UNHEARD, CALLER_STOPPED],
+  },
+  {
+    name: 'the judging anew of a stream’s caller with each question',
+    edits: [
+      {
+        file: 'rpc/lane/question-stream.ts',
+        from: 'this.#isOver ? undefined : this.#asker();',
+        to: 'this.#isOver ? undefined : (this.#acquaintance.asker ?? this.#asker());',
+      },
+    ],
+    scenarios: [CALLER_UNHEARD, CALLER_STOPPED],
+  },
+  {
+    name: 'the judging anew of a stream’s caller on the long way',
+    edits: [
+      {
+        file: 'rpc/handlers/verify-stream.ts',
+        from: 'call.caller && (await call.judgedAgain())',
+        to: 'call.caller',
+      },
+    ],
+    scenarios: [CALLER_STOPPED, CALLER_WITHOUT_REDIS],
   },
 ];
 

@@ -3,6 +3,7 @@
 import { LONG } from '../../support/long.ts';
 import { REDIS, REDIS_OLDEST } from '../../support/redis.ts';
 import { describeScenarios } from './described.ts';
+import * as callers from './scenarios/callers.ts';
 import * as forged from './scenarios/forged.ts';
 import * as loads from './scenarios/loads.ts';
 import * as parallel from './scenarios/parallel.ts';
@@ -18,7 +19,7 @@ const { REPLAYED: _, ...believed } = forged;
 describeScenarios(
   'Valkey 9',
   REDIS,
-  [silent, redis, store, loads, unconfirmed, parallel, unknown, believed].flatMap((part) =>
+  [silent, redis, store, loads, unconfirmed, parallel, unknown, believed, callers].flatMap((part) =>
     Object.values(part),
   ),
 );

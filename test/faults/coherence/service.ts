@@ -12,11 +12,13 @@ export const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.ur
 const START_MS = 60_000;
 const END_MS = 12_000;
 /** Milliseconds that a client waits: longer than anything is stopped here, so that what was queued is answered. */
-const CALL_MS = 20_000;
+export const CALL_MS = 20_000;
 
 export interface Service {
   readonly pid: number;
   readonly http: string;
+  /** `127.0.0.1:port` */
+  readonly grpc: string;
   /** All that it has printed. */
   output(): string;
   signal(signal: NodeJS.Signals): void;
@@ -58,10 +60,11 @@ export async function startService(
     printed = (printed + chunk.toString()).slice(-100_000);
   });
   const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const http = await listening(child, () => printed);
+  const { grpc, http } = await listening(child, () => printed);
   return {
     pid: child.pid ?? 0,
     http,
+    grpc,
     output: () => printed,
     signal: (signal) => void child.kill(signal),
     async kill() {
@@ -80,7 +83,7 @@ export async function startService(
 function listening(
   child: ChildProcessByStdio<null, Readable, Readable>,
   stdout: () => string,
-): Promise<string> {
+): Promise<{ readonly grpc: string; readonly http: string }> {
   let stderr = '';
   return new Promise((resolve, reject) => {
     const give = (why: string) => {
@@ -94,10 +97,10 @@ function listening(
     });
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
-      const [, http] = /HTTP\s+(\S+) [\s\S]*Access[\s\S]*\n\n$/.exec(stderr) ?? [];
-      if (http === undefined) return;
+      const [, grpc, http] = /gRPC\s+(\S+)\n\s+HTTP\s+(\S+) [\s\S]*Access[\s\S]*\n\n$/.exec(stderr) ?? [];
+      if (grpc === undefined || http === undefined) return;
       clearTimeout(timer);
-      resolve(http);
+      resolve({ grpc, http });
     });
   });
 }

@@ -2,13 +2,14 @@
  * `npm run soak`: ten minutes of faults and changes by chance over three replicas.
  *
  * GATEHOUSE_TEST_SECONDS: another length. GATEHOUSE_TEST_SEED: the choices of an earlier run. GATEHOUSE_TEST_OLDEST=1: on
- * Redis 6.2.
+ * Redis 6.2. GATEHOUSE_TEST_VERIFY=json|unary|stream: ask by this way alone.
  */
 
 import { findTools } from '../../../scripts/setup-tests.js';
 import { Cluster } from './cluster.ts';
 import { seedOf } from './random.ts';
 import { grows, soak } from './soak.ts';
+import { WAYS } from './ways.ts';
 
 /** In a shorter run a process is still on the way to its usual size. */
 const SETTLED_S = 300;
@@ -41,11 +42,11 @@ try {
   for (const { replica } of growing) console.error(`${replica} takes more and more memory`);
   const sum = (picks: (name: string) => boolean) =>
     Object.entries(counts).reduce((all, [name, count]) => all + (picks(name) ? count : 0), 0);
-  const verifies = sum((name) => name.startsWith('Verify '));
+  const verifies = WAYS.map((way) => `${sum((name) => name.startsWith(`Verify ${way} `))} by ${way}`);
   const changes = sum((name) => !name.startsWith('Verify ') && name.endsWith(' ok'));
   for (const violation of violations) console.error(violation);
   console.info(
-    `seed ${seed}: ${verifies} verifies, ${changes} changes, ${faults} faults, ${counts.violations ?? violations.length} violations`,
+    `seed ${seed}: verifies: ${verifies.join(', ')}; ${changes} changes, ${faults} faults, ${counts.violations ?? violations.length} violations`,
   );
   process.exitCode = violations.length + growing.length === 0 ? 0 : 1;
 } finally {

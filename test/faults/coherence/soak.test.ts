@@ -7,6 +7,7 @@ import { FAKETIME } from './clocks.ts';
 import { Cluster } from './cluster.ts';
 import { seedOf } from './random.ts';
 import { soak } from './soak.ts';
+import { WAYS } from './ways.ts';
 
 const SECONDS = Number(process.env.GATEHOUSE_TEST_SECONDS || 120);
 
@@ -17,12 +18,13 @@ test.skipIf(MONGOD === '' || REDIS === '')(
     const faults: string[] = [];
     const cluster = await Cluster.start({ storeMs: 1500, clocks: FAKETIME !== '' });
     onTestFinished(() => cluster.remove());
-    const { violations } = await soak(cluster, {
+    const { violations, counts } = await soak(cluster, {
       seed,
       seconds: SECONDS,
       onFault: (what) => faults.push(what),
     });
     expect(violations, `GATEHOUSE_TEST_SEED=${seed}, after ${faults.join('; ')}`).toEqual([]);
+    for (const way of WAYS) expect(counts[`Verify ${way} valid`], way).toBeGreaterThan(0);
   },
   1000 * (SECONDS + 150),
 );

@@ -7,6 +7,7 @@ import type { Cluster, Replica } from './cluster.ts';
 import { harmReplica, harmServer } from './harm.ts';
 import { type Choices, choicesOf } from './random.ts';
 import { refusedWithin, within } from './scenario.ts';
+import { WAYS } from './ways.ts';
 
 export interface SoakOptions {
   readonly seed: number;
@@ -49,6 +50,9 @@ const DEAD = 60;
 const FRESH = 6;
 const CHANGERS = 2;
 const ASKERS = 4;
+/** Callers with keys of their own that have connections, those of late; of so many questions one is theirs. */
+const CALLERS = 4;
+const OF_A_CALLER = 8;
 /** Milliseconds from one question of an asker to its next. */
 const ASK_MS = 8;
 const SAMPLE_MS = 1000;
@@ -126,6 +130,8 @@ class World {
   #fresh: Credential[] = [];
   /** Taken away, as it was told, although nobody confirmed it. */
   readonly #unconfirmed: Credential[] = [];
+  /** Most of them were revoked while their streams were open. */
+  readonly #callers: TestKey[] = [];
   #owners = 0;
 
   constructor(cluster: Cluster) {
@@ -144,7 +150,9 @@ class World {
     const lists = [this.#fresh, this.#fresh, this.#fresh, live, this.#dead];
     const list = choices.oneOf(lists.filter((one) => one.length > 0));
     const begun = performance.now();
-    const { answer } = await this.clients.verify(replica, choices.oneOf(list));
+    const isOfCaller = choices.between(1, OF_A_CALLER) === 1 && this.#callers.length > 0;
+    const asking = isOfCaller ? { caller: choices.oneOf(this.#callers) } : {};
+    const { answer } = await this.clients.verify(replica, choices.oneOf(list), asking);
     const pause = answer === 'none' ? 5 * ASK_MS : ASK_MS - (performance.now() - begun);
     await setTimeout(Math.max(1, pause));
   }
@@ -160,8 +168,10 @@ class World {
       rename: 2,
       owner: 3,
       keyspace: 1,
+      caller: 2,
     });
     const room = this.#live.length < LIVE;
+    if (what === 'caller') return this.#caller(replica, choices);
     if (what === 'owner' || what === 'keyspace') return this.#many(replica, choices, what);
     if ((what === 'create' && room) || this.#live.length === 0) {
       const key = await this.clients.tryCreate(replica);
@@ -208,6 +218,27 @@ class World {
       this.#ended(credential);
       this.#askAll(credential);
     }
+  }
+
+  /** A caller that is revoked while it has streams and connections open. */
+  async #caller(replica: Replica, choices: Choices): Promise<void> {
+    const caller = await this.clients.tryCreateCaller(choices.oneOf(this.#cluster.replicas));
+    if (caller === undefined) return;
+    this.#callers.unshift(caller);
+    for (const { credential } of this.#callers.splice(CALLERS))
+      this.#cluster.grpcCaller.leave(credential.secret);
+    this.#askAs(caller);
+    await setTimeout(choices.between(1, 200));
+    await this.clients.revoke(replica, caller);
+    this.#askAs(caller);
+  }
+
+  /** By every way. */
+  #askAs(caller: TestKey): void {
+    const [about] = this.#fresh;
+    if (about === undefined) return;
+    for (const replica of this.#cluster.replicas)
+      for (const way of WAYS) void this.clients.verify(replica, about, { way, caller });
   }
 
   /** Asks every replica at once; those that are stopped answer later. */
