@@ -233,6 +233,11 @@ describe('the short way of a stream', () => {
     }
   });
 
+  test('ends one without any question, however soon its end comes', async () => {
+    const asked = Array.from({ length: 20 }, () => ask(short, { headers: headersOf(), pieces: [] }));
+    for (const { status, answers } of await Promise.all(asked)) expect([status, answers]).toEqual(['0', []]);
+  });
+
   test('is the one that plain questions take', async () => {
     const { step } = QuestionStream.prototype;
     let count = 0;

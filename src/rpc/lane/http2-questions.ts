@@ -44,6 +44,8 @@ export class Http2Questions {
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
     stream.on('close', this.#onClose);
+    // That of a stream without any byte is told as soon as it comes, read or not.
+    if (stream.readableEnded) this.#onEnd();
   }
 
   /** Answers no more. */
