@@ -1,4 +1,7 @@
-/** A bare node:http2 server that answers each request with the same bytes as a Verify: what the transport allows. */
+/**
+ * A bare node:http2 server that answers each request with as many bytes as a Verify does: what the transport allows. Prints its
+ * port.
+ */
 
 import http2, { type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -27,4 +30,6 @@ server.on('stream', (stream: ServerHttp2Stream) => {
   stream.resume();
   stream.on('end', answer);
 });
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+server.listen(0, '127.0.0.1', () =>
+  console.log(JSON.stringify({ port: (server.address() as AddressInfo).port })),
+);

@@ -1,46 +1,55 @@
-/** A grpc-js server that decodes a VerifyRequest and sends back a VerifyResponse that is always the same. Prints its port. */
+/**
+ * A grpc-js server that decodes a VerifyRequest and sends back a VerifyResponse that is always the same, as a call and on a
+ * stream. Prints its port.
+ */
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type MethodDefinition, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import {
-  PrincipalKind,
-  VerifyRequestSchema,
-  VerifyResponseSchema,
-  VerifyStatus,
+  AuthService,
+  type VerifyRequest,
+  type VerifyResponse,
+  type VerifyStreamRequest,
+  type VerifyStreamResponse,
+  VerifyStreamResponseSchema,
 } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import { FIXED_ANSWER } from './fixed-answer.ts';
 
-const answer = create(VerifyResponseSchema, {
-  valid: true,
-  status: VerifyStatus.VALID,
-  message: 'the key is valid',
-  principal: {
-    kind: PrincipalKind.KEY,
-    keyId: 'key_0123456789abcdefABCDEF',
-    keyspace: 'default',
-    name: 'bench 1',
-    displayPrefix: 'gate_0123456',
-    owner: { kind: 'user', id: 'u1' },
-    permissions: ['docs:*'],
-  },
-  revision: 1n,
-});
+/** A method as grpc-js takes it, through protobuf-es. */
+function definition<Request extends object, Response extends object>(
+  method: (typeof AuthService.method)['verify' | 'verifyStream'],
+): MethodDefinition<Request, Response> {
+  const { input, output, methodKind, name } = method;
+  return {
+    path: `/${AuthService.typeName}/${name}`,
+    requestStream: methodKind === 'bidi_streaming',
+    responseStream: methodKind === 'bidi_streaming',
+    requestSerialize: (message) => Buffer.from(toBinary(input, message as never)),
+    requestDeserialize: (bytes) => fromBinary(input, bytes) as never,
+    responseSerialize: (message) => Buffer.from(toBinary(output, message as never)),
+    responseDeserialize: (bytes) => fromBinary(output, bytes) as never,
+  };
+}
 
 const server = new Server();
 server.addService(
   {
-    verify: {
-      path: '/gatehouse.v1.AuthService/Verify',
-      requestStream: false,
-      responseStream: false,
-      requestDeserialize: (bytes: Buffer) => fromBinary(VerifyRequestSchema, bytes),
-      requestSerialize: (message: Buffer) => message,
-      responseSerialize: () => Buffer.from(toBinary(VerifyResponseSchema, answer)),
-      responseDeserialize: (bytes: Buffer) => bytes,
+    verify: definition<VerifyRequest, VerifyResponse>(AuthService.method.verify),
+    verifyStream: definition<VerifyStreamRequest, VerifyStreamResponse>(AuthService.method.verifyStream),
+  },
+  {
+    verify: (_call: unknown, callback: (error: null, value: VerifyResponse) => void) =>
+      callback(null, FIXED_ANSWER),
+    verifyStream: (stream: ServerDuplexStream<VerifyStreamRequest, VerifyStreamResponse>) => {
+      stream.on('data', ({ id }: VerifyStreamRequest) => {
+        const result = { case: 'response', value: FIXED_ANSWER } as const;
+        stream.write(create(VerifyStreamResponseSchema, { id, result }));
+      });
+      stream.on('end', () => stream.end());
     },
   },
-  { verify: (_call: unknown, callback: (error: null, value: object) => void) => callback(null, answer) },
 );
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
   if (error !== null) throw error;
-  console.log(port);
+  console.log(JSON.stringify({ port }));
 });

@@ -1,104 +1,94 @@
-/** Runs the load generator of `go/load` against a server. */
+/** The two load generators: h2load, which anyone may have, and `go/load`, which knows many bodies, streams and rates. */
 
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  VerifyRequestSchema,
-  VerifyStreamRequestSchema,
-} from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { buildGo } from './build-go.ts';
-import { LOAD_CORE, pinned } from './processes.ts';
-import { enveloped } from './verify-each.ts';
+import { onLoadCore } from './machine.ts';
 
-/** The start of a VerifyResponse of a valid key: `valid`, and `status` VALID. In hex. */
-export const VALID = '0801100f';
-/** Of eight characters, which the load generator writes its own over. */
-const ITEM_ID = '00000000';
+const execute = promisify(execFile);
+
 export const CONNECTIONS = 4;
 export const IN_FLIGHT = 16;
+export const VERIFY = '/gatehouse.v1.AuthService/Verify';
+export const VERIFY_STREAM = '/gatehouse.v1.AuthService/VerifyStream';
 
-export interface Load {
+/** What is asked, and how often. */
+export interface Question {
   /** `host:port` */
-  readonly address: string;
-  /** A file that `writeBodies` made. */
+  readonly addr: string;
+  /** VERIFY unless told. */
+  readonly path?: string;
+  /** A file: of one body for h2load, of as many as one likes for `go/load`. */
   readonly bodies: string;
-  readonly credential: string;
-  readonly mode?: 'unary' | 'stream';
-  readonly connections?: number;
-  /** On each connection. */
-  readonly inFlight?: number;
-  /** How many, or for how many seconds. */
-  readonly calls?: number;
-  readonly seconds?: number;
-  /** Calls a second in all; without it each answer is followed by the next call. */
-  readonly rate?: number;
-  /** Seconds before anything counts. */
-  readonly warmUp?: number;
-  /** Seconds between two reports to `told`. */
-  readonly interval?: number;
-  readonly told?: (report: LoadReport) => void;
-  /** What each answer must contain, in hex; VALID unless told. */
-  readonly want?: string;
-  /** The core that it runs on; LOAD_CORE unless told, `any` for all of them. */
-  readonly core?: number | 'any';
+  /** `name: value` */
+  readonly headers: readonly string[];
 }
 
-export interface LoadReport {
+/** What `go/load` prints. Milliseconds; failed is always 0 where it comes from `runLoad`. */
+export interface LoadResult {
   readonly answered: number;
   readonly failed: number;
+  /** Calls of an open loop that were sent more than 1 ms behind their due moment. */
+  readonly late: number;
   readonly seconds: number;
-  /** Answers in a second. */
   readonly rate: number;
-  /** At a fixed rate from the moment at which the call was due. */
   readonly latencyMs: Readonly<Record<'p50' | 'p90' | 'p99' | 'p999' | 'max', number>>;
 }
 
-export interface Asked {
-  readonly permissions?: readonly string[];
-  /** They are messages of VerifyStream. */
-  readonly stream?: boolean;
+export interface LoadOptions extends Question {
+  readonly mode?: 'unary' | 'stream' | 'json';
+  readonly connections?: number;
+  readonly inFlight?: number;
+  /** More arguments: `-n`, or `-duration` and what belongs to it. */
+  readonly args: readonly string[];
+  /** Bytes that each answer must contain. */
+  readonly want?: Uint8Array;
+  /** Not only on the core of the load. */
+  readonly anyCore?: boolean;
 }
 
-/** Writes what is asked for these tokens, of which the load generator draws one for each call. @returns the file. */
-export function writeBodies(file: string, tokens: readonly string[], asked: Asked = {}): string {
-  const { permissions = [], stream = false } = asked;
-  const bodies = tokens.map((token) => {
-    const request = create(VerifyRequestSchema, { token, permissions: [...permissions] });
-    if (!stream) return enveloped(toBinary(VerifyRequestSchema, request));
-    const item = create(VerifyStreamRequestSchema, { id: ITEM_ID, request });
-    return enveloped(toBinary(VerifyStreamRequestSchema, item));
-  });
-  writeFileSync(file, Buffer.concat(bodies));
-  return file;
+/** @throws Error where a call failed, with the reason of the first. */
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const results = await runIntervals(options);
+  return results.at(-1) as LoadResult;
 }
 
-/** @throws Error where the load generator fails, or a call was not answered as wanted. */
-export async function runLoad(load: Load): Promise<LoadReport> {
-  const { mode = 'unary', core = LOAD_CORE, rate, calls, seconds, interval, told } = load;
+/** @returns what came in each interval that `args` say, and the whole behind them. @throws Error where a call failed. */
+export async function runIntervals(options: LoadOptions): Promise<LoadResult[]> {
+  const { mode = 'unary', connections = CONNECTIONS, inFlight = IN_FLIGHT, want, anyCore } = options;
+  const program = await buildGo();
   const args = [
-    ...['-addr', load.address, '-bodies', load.bodies, '-mode', mode],
-    ...['-path', `/gatehouse.v1.AuthService/${mode === 'stream' ? 'VerifyStream' : 'Verify'}`],
-    ...['-conns', String(load.connections ?? CONNECTIONS), '-inflight', String(load.inFlight ?? IN_FLIGHT)],
-    ...(calls === undefined ? [] : ['-n', String(calls)]),
-    ...(seconds === undefined ? [] : ['-duration', `${seconds}s`]),
-    ...(rate === undefined ? [] : ['-rate', String(rate)]),
-    ...(interval === undefined ? [] : ['-interval', `${interval}s`]),
-    ...['-warmup', `${load.warmUp ?? 0}s`, '-want', load.want ?? VALID],
-    ...['-header', `authorization: Bearer ${load.credential}`],
+    ...['-addr', options.addr, '-path', options.path ?? VERIFY, '-mode', mode, '-bodies', options.bodies],
+    ...['-conns', String(connections), '-inflight', String(inFlight)],
+    ...options.headers.flatMap((header) => ['-header', header]),
+    ...(want === undefined ? [] : ['-want', Buffer.from(want).toString('hex')]),
+    ...options.args,
   ];
-  const [program, ...first] = pinned(core === 'any' ? undefined : core, await buildGo());
-  const child = spawn(program, [...first, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  // Each line is a report; the last is that of the whole run.
-  let last: LoadReport | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (last !== undefined) told?.(last);
-    last = JSON.parse(line) as LoadReport;
-  }
-  const code = await ended;
-  if (code !== 0 || last === undefined) throw new Error(`the load generator ended with ${code}`);
-  if (last.failed > 0) throw new Error(`${last.failed} calls were not answered as wanted`);
-  return last;
+  const { stdout, stderr } = await execute(
+    ...(anyCore ? ([program, args] as const) : onLoadCore(program, args)),
+  );
+  const results: LoadResult[] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const failed = results.at(-1)?.failed ?? 0;
+  if (failed > 0) throw new Error(`${failed} calls of ${options.addr} failed: ${stderr}`);
+  return results;
+}
+
+/** Calls over HTTP/2, or over HTTP/1.1 on as many connections as calls are in flight otherwise. @returns calls a second. */
+export async function runH2load(question: Question, calls: number, http1 = false): Promise<number> {
+  const [connections, inFlight] = http1 ? [CONNECTIONS * IN_FLIGHT, 1] : [CONNECTIONS, IN_FLIGHT];
+  const { stdout } = await execute(
+    ...onLoadCore('h2load', [
+      ...(http1 ? ['--h1'] : []),
+      ...['-n', String(calls), '-c', String(connections), '-m', String(inFlight), '-t', '1'],
+      ...['-d', question.bodies, ...question.headers.flatMap((header) => ['-H', header])],
+      `http://${question.addr}${question.path ?? VERIFY}`,
+    ]),
+  );
+  const [, rate] = /finished in .*, ([\d.]+) req\/s/.exec(stdout) ?? [];
+  const [, answered] = /status codes: (\d+) 2xx/.exec(stdout) ?? [];
+  if (Number(answered) !== calls) throw new Error(`${question.addr} did not answer all calls\n${stdout}`);
+  return Number(rate);
 }

@@ -3,25 +3,12 @@
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { VerifyRequestSchema, VerifyResponseSchema } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
+import { enveloped } from './keys.ts';
+import { VERIFY } from './load.ts';
 
-const VERIFY = '/gatehouse.v1.AuthService/Verify';
 const IN_FLIGHT = 64;
-/** Of an envelope in front of a message. */
+/** Of the prefix of a message. */
 const HEAD_BYTES = 5;
-
-/** A gRPC message with its envelope. */
-export function enveloped(message: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(HEAD_BYTES + message.length);
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, HEAD_BYTES);
-  return bytes;
-}
-
-/** A VerifyRequest for the token, with its envelope. */
-export function verifyBody(token: string, permissions: readonly string[] = []): Buffer {
-  const request = create(VerifyRequestSchema, { token, permissions: [...permissions] });
-  return enveloped(toBinary(VerifyRequestSchema, request));
-}
 
 /** A connection of which each call tells itself what went wrong. */
 export function connect(address: string): ClientHttp2Session {
@@ -68,6 +55,6 @@ export function verifyOnce(session: ClientHttp2Session, credential: string, toke
       if (valid) resolve();
       else reject(new Error('a key of the bench did not verify'));
     });
-    stream.end(verifyBody(token));
+    stream.end(enveloped(toBinary(VerifyRequestSchema, create(VerifyRequestSchema, { token }))));
   });
 }
