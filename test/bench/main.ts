@@ -9,8 +9,8 @@ import { spawnSync } from 'node:child_process';
 import { describeMachine } from './machine.ts';
 
 interface Bench {
-  /** @returns the exit code, where it is not 0. */
-  readonly run: (number?: number) => Promise<number | void>;
+  /** @returns an exit code, where it is a number. */
+  readonly run: (number?: number) => Promise<unknown>;
 }
 
 /** Each prints its table and writes `results/NAME.json`. */
@@ -41,8 +41,9 @@ console.log(describeMachine());
 let exitCode = 0;
 for (const name of names.length > 0 ? names : ALL) {
   console.log(`\n== ${name}\n`);
-  const next = args[args.indexOf(name) + 1];
+  const number = names.length > 0 ? args[args.indexOf(name) + 1] : undefined;
   const bench = await BENCHES[name]?.();
-  exitCode ||= (await bench?.run(names.includes(next ?? '') || next === undefined ? undefined : Number(next))) ?? 0;
+  const code = await bench?.run(/^\d+$/.test(number ?? '') ? Number(number) : undefined);
+  if (typeof code === 'number') exitCode ||= code;
 }
 process.exit(exitCode);

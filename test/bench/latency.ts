@@ -1,0 +1,137 @@
+/**
+ * How long a Verify takes in an open loop, from the moment at which it was due: with its key in memory, in Redis only, and in
+ * the embedded store only, each at half of what saturates the core; and at fixed rates beside a grpc-js echo.
+ *
+ * Memory holds about a hundred thousand keys, and its bound is no setting. So what is to miss it is a key that was not asked
+ * for before: there are many times more of them than a run makes calls, and each run has a service that was started anew.
+ */
+
+import type { Gatehouse } from '../support/gatehouse.ts';
+import { GOOD } from './keys.ts';
+import { type Place, preparePlaces } from './latency-places.ts';
+import { type LoadResult, runLoad } from './load.ts';
+import { startFile } from './server-process.ts';
+import { saveResults } from './table.ts';
+
+/** How long one rate is kept up. */
+const SECONDS = Number(process.env.GATEHOUSE_BENCH_SECONDS ?? 10);
+const SATURATION_SECONDS = Math.min(SECONDS, 3);
+/** Calls a second. */
+const RATES = [2000, 5000, 10_000];
+/** Milliseconds of p99 at half of saturation. */
+const GOALS: Readonly<Record<string, number>> = { memory: 3, Redis: 6, 'embedded store': 15 };
+/** On each connection: an open loop must not wait for answers. */
+const IN_FLIGHT = 128;
+
+interface Row {
+  readonly name: string;
+  /** Calls a second that were due. */
+  readonly due: number;
+  readonly rate: number;
+  readonly latencyMs: LoadResult['latencyMs'];
+  /** Milliseconds of p99. */
+  readonly goal?: number;
+  /** Of the keys asked for, by where they were found. */
+  readonly found?: Found;
+}
+
+export async function run(): Promise<void> {
+  const places = await preparePlaces();
+  const rows: Row[] = [];
+  try {
+    for (const place of [places.memory, places.redis, places.store]) {
+      if (place !== undefined) rows.push(await atHalfOfSaturation(place));
+    }
+    rows.push(...(await atFixedRates(places.memory)));
+  } finally {
+    await places.remove();
+  }
+  print(rows);
+  if (places.redis === undefined) console.log('left out: Redis, since it or MongoDB is missing');
+  saveResults('latency', { seconds: SECONDS, rows });
+}
+
+async function atHalfOfSaturation(place: Place): Promise<Row> {
+  const { rate } = await served(place, (asked) =>
+    runLoad({ ...asked, args: ['-duration', `${SATURATION_SECONDS}s`] }),
+  );
+  const due = Math.floor(rate / 2);
+  return served(place, async (asked, gatehouse) => {
+    const before = await foundIn(gatehouse);
+    const row = await atRate(place.name, asked, due);
+    const after = await foundIn(gatehouse);
+    const [memory, redis, store] = [
+      after.memory - before.memory,
+      after.redis - before.redis,
+      after.store - before.store,
+    ];
+    const goal = GOALS[place.name];
+    return { ...row, found: { memory, redis, store }, ...(goal === undefined ? {} : { goal }) };
+  });
+}
+
+async function atFixedRates(memory: Place): Promise<Row[]> {
+  const echo = await startFile('echo.ts');
+  try {
+    return await served(memory, async (asked) => {
+      const rows: Row[] = [];
+      for (const rate of RATES) {
+        rows.push(await atRate('memory', asked, rate));
+        rows.push(await atRate('grpc-js echo', { ...asked, addr: `127.0.0.1:${echo.port}` }, rate));
+      }
+      return rows;
+    });
+  } finally {
+    echo.stop();
+  }
+}
+
+interface Asked {
+  readonly addr: string;
+  readonly bodies: string;
+  readonly headers: readonly string[];
+  readonly want: Uint8Array;
+}
+
+async function served<Answer>(
+  place: Place,
+  work: (asked: Asked, gatehouse: Gatehouse) => Promise<Answer>,
+): Promise<Answer> {
+  const gatehouse = await place.start();
+  try {
+    const headers = [`authorization: Bearer ${gatehouse.rootKey}`];
+    return await work({ addr: gatehouse.grpc, bodies: place.bodies, headers, want: GOOD }, gatehouse);
+  } finally {
+    await gatehouse.stop();
+  }
+}
+
+async function atRate(name: string, asked: Asked, due: number): Promise<Row> {
+  const args = ['-warmup', '1s', '-duration', `${SECONDS}s`, '-rate', String(due)];
+  const { rate, latencyMs } = await runLoad({ ...asked, inFlight: IN_FLIGHT, args });
+  return { name, due, rate, latencyMs };
+}
+
+interface Found {
+  readonly memory: number;
+  readonly redis: number;
+  readonly store: number;
+}
+
+/** Where the service found keys so far. Its caller's own is among them, once for each call or connection. */
+async function foundIn({ http }: Gatehouse): Promise<Found> {
+  const page = await (await fetch(`${http}/metrics`)).text();
+  const count = (metric: string) =>
+    Number(new RegExp(`^gatehouse_cache_${metric}_total\\{record="key"\\} (\\d+)`, 'm').exec(page)?.[1]);
+  return { memory: count('hits'), redis: count('shared_hits'), store: count('misses') };
+}
+
+function print(rows: readonly Row[]): void {
+  console.log('                    due/s      p50      p99    p99.9      max   goal of p99');
+  for (const { name, due, latencyMs, goal } of rows) {
+    const { p50, p99, p999, max } = latencyMs;
+    const figures = [p50, p99, p999, max].map((ms) => ms.toFixed(2).padStart(8)).join(' ');
+    const verdict = goal === undefined ? '' : `   ${goal} ms: ${p99 <= goal ? 'held' : 'MISSED'}`;
+    console.log(`${name.padEnd(18)} ${String(due).padStart(6)} ${figures}${verdict}`);
+  }
+}
