@@ -3,14 +3,14 @@
  * and built; and how much memory a service has that answered for 100,000 keys.
  */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { CHILD_ENV } from '../support/child-env.ts';
 import { freePort } from '../support/free-port.ts';
-import { ROOT_KEY, startGatehouse, storeLocation } from '../support/gatehouse.ts';
+import { ROOT_KEY, storeLocation } from '../support/gatehouse.ts';
 import { filledFolder } from './filled-gatehouse.ts';
 import { memoryOf } from './machine.ts';
 import { median } from './rounds.ts';
@@ -30,9 +30,10 @@ const GC = ['--expose-gc', '--import', new URL('../support/gc-on-signal.ts', imp
 
 const ROOT = join(import.meta.dirname, '../..');
 /** As `npm start` and as the image do it; the bare one does nothing at all. */
+const BUILT = 'built, dist/main.js';
 const WAYS = {
   'npm start, from the sources': ['--import', join(ROOT, 'scripts/fresh.js'), join(ROOT, 'src/main.ts')],
-  'built, dist/main.js': [join(ROOT, 'dist/main.js')],
+  [BUILT]: [join(ROOT, 'dist/main.js')],
 };
 
 /** @param keys that are verified before memory is looked at. */
@@ -78,36 +79,50 @@ function bareStart(): number {
 
 /** Milliseconds from the start of the process to the answer to a Verify that was sent as soon as it listened. */
 async function timeToVerify(args: readonly string[], folder: string, token: string): Promise<number> {
-  const port = await freePort();
+  const service = await startService(args, folder);
+  try {
+    const session = connect(service.grpc);
+    await verifyOnce(session, ROOT_KEY, token);
+    const time = performance.now() - service.began;
+    session.destroy();
+    return time;
+  } finally {
+    await service.stop();
+  }
+}
+
+/** Starts it as one would who looks at its port, and not at what it prints. */
+async function startService(args: readonly string[], folder: string) {
+  const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const env = {
     ...CHILD_ENV,
     GATEHOUSE_ROOT_KEY: ROOT_KEY,
     GATEHOUSE_DATA: storeLocation(folder),
-    GATEHOUSE_GRPC_PORT: String(port),
-    GATEHOUSE_HTTP_PORT: '0',
+    GATEHOUSE_GRPC_PORT: String(grpcPort),
+    GATEHOUSE_HTTP_PORT: String(httpPort),
+    GATEHOUSE_LOG_LEVEL: 'warn',
   };
   const began = performance.now();
   const child = spawn(process.execPath, args, { cwd: folder, env, stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  try {
-    await listening(port, child, began + START_MS);
-    const session = connect(`127.0.0.1:${port}`);
-    await verifyOnce(session, ROOT_KEY, token);
-    const time = performance.now() - began;
-    session.destroy();
-    return time;
-  } finally {
+  const stop = async () => {
     child.kill('SIGKILL');
     await ended;
-  }
-}
-
-async function listening(port: number, child: ChildProcess, end: number): Promise<void> {
-  while (!(await accepts(port))) {
-    if (child.exitCode !== null) throw new Error(`Gatehouse ended with ${child.exitCode}`);
-    if (performance.now() > end) throw new Error('Gatehouse did not start in time');
+  };
+  const service = {
+    began,
+    pid: child.pid ?? 0,
+    grpc: `127.0.0.1:${grpcPort}`,
+    http: `http://127.0.0.1:${httpPort}`,
+    stop,
+  };
+  while (!(await accepts(grpcPort))) {
+    const late = performance.now() > began + START_MS;
+    if (late) await stop();
+    if (late || child.exitCode !== null) throw new Error('Gatehouse did not start');
     await after(LOOK_EVERY);
   }
+  return service;
 }
 
 function accepts(port: number): Promise<boolean> {
@@ -118,28 +133,28 @@ function accepts(port: number): Promise<boolean> {
   }).finally(() => socket.destroy());
 }
 
-/** MiB of RSS: after the start, with all keys in memory, and after garbage was collected by force. */
+/** MiB of RSS of the built service: after the start, with all keys in memory, and after garbage was collected by force. */
 async function measureMemory(folder: string, tokens: readonly string[]) {
-  const env = { GATEHOUSE_LOG_LEVEL: 'warn', NODE_OPTIONS: GC.join(' ') };
-  const gatehouse = await startGatehouse({ env, folder });
-  const pid = gatehouse.pid ?? 0;
+  const { pid, grpc, http, stop } = await startService([...GC, ...WAYS[BUILT]], folder);
   try {
     const atStart = memoryOf(pid);
-    await verifyEach(gatehouse.grpc, gatehouse.rootKey, tokens);
+    await verifyEach(grpc, ROOT_KEY, tokens);
     const verified = memoryOf(pid);
-    const { inMemory, heap } = await numbersOf(gatehouse.http);
+    const { inMemory, heap } = await numbersOf(http);
     process.kill(pid, 'SIGUSR2');
     await after(COLLECTION_MS);
     const collected = memoryOf(pid);
-    const { heap: live } = await numbersOf(gatehouse.http);
+    const { heap: live } = await numbersOf(http);
     const mib = { atStart, verified, heapUsed: heap, collected, heapLive: live };
-    console.log(`\n${tokens.length} keys verified once, ${inMemory} read from the store`);
+    console.log(
+      `\n${tokens.length} keys verified once by the built service, ${inMemory} read from the store`,
+    );
     for (const [name, figure] of Object.entries(mib))
       console.log(`${name.padEnd(12)} ${figure.toFixed(0)} MiB`);
     console.log(`goal ${GOAL_MIB} MiB: ${verified <= GOAL_MIB ? 'held' : 'MISSED'}`);
     return mib;
   } finally {
-    await gatehouse.stop();
+    await stop();
   }
 }
 

@@ -1,0 +1,105 @@
+/**
+ * What two workers on two cores answer beside one on one core, over MongoDB and Redis with the keys in memory. The load is
+ * made on the same cores, and costs a fraction of what the service does.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
+import { type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
+import { GOOD, makeTokens, writeVerifies } from './keys.ts';
+import { runLoad } from './load.ts';
+import { canPin, pin } from './machine.ts';
+import { median } from './rounds.ts';
+import { startSharedStores } from './shared-stores.ts';
+import { saveResults } from './table.ts';
+import { verifyEach } from './verify-each.ts';
+
+const ROUNDS = Number(process.env.GATEHOUSE_BENCH_ROUNDS ?? 5);
+const SECONDS = Number(process.env.GATEHOUSE_BENCH_SECONDS ?? 3);
+const WORKERS = 2;
+const GOAL = 1.5;
+const KEYS = 100;
+/** Handed to the workers in turn: an even number of them, so that each has as many. */
+const CONNECTIONS = 8;
+const START_MS = 20_000;
+/** As many as a slow MongoDB answers in time. */
+const READ_AT_ONCE = 4;
+
+interface Service {
+  readonly name: string;
+  readonly gatehouse: Gatehouse;
+  /** Whether the load has all cores; else it has the core on which the service is not. */
+  readonly anyCore: boolean;
+  readonly rates: number[];
+}
+
+export async function run(): Promise<void> {
+  const stores = await startSharedStores();
+  if (stores === undefined) return console.log('left out: MongoDB or Redis is missing');
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-workers-'));
+  const ends: (() => Promise<void>)[] = [() => stores.remove()];
+  try {
+    const one = await startGatehouse({ env: { ...stores.env, GATEHOUSE_LOG_LEVEL: 'warn' } });
+    ends.push(one.remove);
+    pin(one.pid);
+    const env = { ...stores.env, GATEHOUSE_LOG_VERIFY: 'none', GATEHOUSE_WORKERS: String(WORKERS) };
+    const two = await startGatehouse({ env });
+    ends.push(two.remove);
+    await allListen(two);
+    const tokens = await makeTokens(one, KEYS);
+    for (const gatehouse of [one, two]) await known(gatehouse, tokens);
+    const bodies = writeVerifies(join(folder, 'bodies'), tokens);
+    const services: Service[] = [
+      { name: 'one worker on one core, the load on the other', gatehouse: one, anyCore: false, rates: [] },
+      { name: `${WORKERS} workers on two cores, and the load`, gatehouse: two, anyCore: true, rates: [] },
+    ];
+    await alternately(services, bodies);
+    report(services);
+  } finally {
+    for (const end of ends.reverse()) await end();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws Error where a worker does not in time. */
+async function allListen(gatehouse: Gatehouse): Promise<void> {
+  const end = performance.now() + START_MS;
+  while (gatehouse.output().stdout.split('"a worker listens"').length <= WORKERS) {
+    if (performance.now() > end) throw new Error('not all workers listen');
+    await after(50);
+  }
+}
+
+/** Has all keys in the memory of each worker. Connections are handed to them in turn. */
+async function known({ grpc, rootKey }: Gatehouse, tokens: readonly string[]): Promise<void> {
+  for (let connection = 0; connection < 2 * WORKERS; connection++) {
+    await verifyEach(grpc, rootKey, tokens, READ_AT_ONCE);
+  }
+}
+
+async function alternately(services: readonly Service[], bodies: string): Promise<void> {
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const { gatehouse, anyCore, rates } of services) {
+      const { rate } = await runLoad({
+        ...{ addr: gatehouse.grpc, bodies, connections: CONNECTIONS, want: GOOD, anyCore },
+        headers: [`authorization: Bearer ${gatehouse.rootKey}`],
+        args: ['-warmup', '0.5s', '-duration', `${SECONDS}s`],
+      });
+      // The first round is there to warm up.
+      if (round > 0) rates.push(rate);
+    }
+  }
+}
+
+function report(services: readonly Service[]): void {
+  const rows = services.map(({ name, rates }) => ({ name, rate: median(rates), rates }));
+  const [one, two] = rows;
+  const ratios = (two?.rates ?? []).map((rate, round) => rate / (one?.rates[round] ?? Number.NaN));
+  const ratio = median(ratios);
+  for (const { name, rate } of rows) console.log(`${name.padEnd(48)} ${rate.toFixed(0).padStart(7)} /s`);
+  console.log(`${ratio.toFixed(2)} x (goal ${GOAL}: ${ratio >= GOAL ? 'held' : 'MISSED'})`);
+  if (!canPin) console.log('not pinned: one worker had both cores as well');
+  saveResults('workers', { goal: GOAL, connections: CONNECTIONS, keys: KEYS, seconds: SECONDS, ratio, rows });
+}
