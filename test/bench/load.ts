@@ -1,6 +1,8 @@
 /** The two load generators: h2load, which anyone may have, and `go/load`, which knows many bodies, streams and rates. */
 
 import { execFile } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { buildGo } from './build-go.ts';
 import { onLoadCore } from './machine.ts';
@@ -47,14 +49,14 @@ export interface LoadOptions extends Question {
   readonly anyCore?: boolean;
 }
 
-/** @throws Error where a call failed, with the reason of the first. */
-export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const results = await runIntervals(options);
-  return results.at(-1) as LoadResult;
-}
-
-/** @returns what came in each interval that `args` say, and the whole behind them. @throws Error where a call failed. */
-export async function runIntervals(options: LoadOptions): Promise<LoadResult[]> {
+/**
+ * @param told of each interval that `args` say, as soon as it is over.
+ * @returns the whole. @throws Error where a call failed, with the reason of the first.
+ */
+export async function runLoad(
+  options: LoadOptions,
+  told?: (recent: LoadResult) => void,
+): Promise<LoadResult> {
   const { mode = 'unary', connections = CONNECTIONS, inFlight = IN_FLIGHT, want, anyCore } = options;
   const program = await buildGo();
   const args = [
@@ -64,16 +66,13 @@ export async function runIntervals(options: LoadOptions): Promise<LoadResult[]> 
     ...(want === undefined ? [] : ['-want', Buffer.from(want).toString('hex')]),
     ...options.args,
   ];
-  const { stdout, stderr } = await execute(
-    ...(anyCore ? ([program, args] as const) : onLoadCore(program, args)),
-  );
-  const results: LoadResult[] = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  const failed = results.at(-1)?.failed ?? 0;
-  if (failed > 0) throw new Error(`${failed} calls of ${options.addr} failed: ${stderr}`);
-  return results;
+  const running = execute(...(anyCore ? ([program, args] as const) : onLoadCore(program, args)));
+  const lines = createInterface({ input: running.child.stdout as Readable });
+  if (told !== undefined) lines.on('line', (line) => told(JSON.parse(line)));
+  const { stdout, stderr } = await running;
+  const result: LoadResult = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+  if (result.failed > 0) throw new Error(`${result.failed} calls of ${options.addr} failed: ${stderr}`);
+  return result;
 }
 
 /** Calls over HTTP/2, or over HTTP/1.1 on as many connections as calls are in flight otherwise. @returns calls a second. */
