@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   latency: () => import('./latency.ts'),
   start: () => import('./start.ts'),
   workers: () => import('./workers.ts'),
+  ratios: () => import('./ratios.ts'),
   long: () => import('./long.ts'),
   guard: () => import('./guard.ts'),
 };
