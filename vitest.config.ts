@@ -28,8 +28,12 @@ const EMBEDDED_ONLY = [
 const overEmbedded = {
   name: 'embedded',
   include: ['test/**/*.test.ts'],
-  // Spin and a C compiler are packages of the system: nobody must be root to pass the tests.
-  exclude: tools.GATEHOUSE_TEST_SPIN === '' ? ['test/model/**'] : [],
+  exclude: [
+    // Those of the benches' peers bring tests of their own.
+    '**/node_modules/**',
+    // Spin and a C compiler are packages of the system: nobody must be root to pass the tests.
+    ...(tools.GATEHOUSE_TEST_SPIN === '' ? ['test/model/**'] : []),
+  ],
 };
 const overMongo = {
   name: 'mongodb',

@@ -7,7 +7,7 @@ import http2, { type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** As many as the answer for a key of the bench has. */
-const BODY = Buffer.alloc(120);
+const BODY = Buffer.alloc(119);
 BODY.writeUInt32BE(BODY.length - 5, 1);
 const TRAILERS = { 'grpc-status': '0' };
 

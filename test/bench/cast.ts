@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
 import { makeTokens, writeStreamVerifies, writeVerifies } from './keys.ts';
 import { pin } from './machine.ts';
-import type { ServerProcess } from './server-process.ts';
+import { type ServerProcess, startFile } from './server-process.ts';
 
 export interface Cast {
   readonly gatehouse: Gatehouse;
@@ -24,8 +24,10 @@ export interface Cast {
   readonly files: Readonly<Record<'one' | 'all' | 'oneStreamed' | 'allStreamed', string>>;
   /** What could not be had, and why. */
   readonly missing: string[];
-  /** Starts a server, which ends with the bench. Where it cannot be had, it is noted as missing. */
-  add(name: string, start: () => Promise<ServerProcess>): Promise<ServerProcess | undefined>;
+  /** Starts a server of this folder's, which ends with the bench. @throws Error where it does not start. */
+  start(file: string): Promise<ServerProcess>;
+  /** Starts a server that not everyone can have, and notes why where it is missing. */
+  startPeer(name: string, start: () => Promise<ServerProcess>): Promise<ServerProcess | undefined>;
   /** Anything else that is to end with the bench. */
   atEnd(end: () => unknown): void;
   remove(): Promise<void>;
@@ -55,7 +57,12 @@ export async function assemble(keys: number): Promise<Cast> {
       allStreamed: writeStreamVerifies(place('all-streamed'), tokens),
     },
     missing,
-    async add(name, start) {
+    async start(file) {
+      const server = await startFile(file);
+      ends.push(server.stop);
+      return server;
+    },
+    async startPeer(name, start) {
       try {
         const server = await start();
         ends.push(server.stop);

@@ -33,9 +33,12 @@ export async function byH2load({ files, credential }: Cast, asked: Asked): Promi
   return [{ name, pid: server.pid, against, ask: (calls) => runH2load(grpc, calls) }];
 }
 
-/** Asked by `go/load` in some mode and with some file of the cast's. Each answer is looked at. */
+/**
+ * Asked by `go/load` in some mode and with some file of the cast's. Each answer is looked at. All that the file asks for was
+ * asked once before: what is measured is a key in memory.
+ */
 export async function byLoad(
-  { files, credential }: Cast,
+  { files, credential, tokens }: Cast,
   { name, server, against, headers = [], meaningless }: Asked,
   { bodies, ...options }: Omit<Partial<LoadOptions>, 'bodies'> & { readonly bodies: keyof Cast['files'] },
 ): Promise<Contender[]> {
@@ -47,6 +50,7 @@ export async function byLoad(
     ...options,
     ...(meaningless ? {} : { want: GOOD }),
   };
+  await runLoad({ ...question, args: ['-inorder', '-n', String(tokens.length)] });
   const ask = async (calls: number) => (await runLoad({ ...question, args: ['-n', String(calls)] })).rate;
   return [{ name, pid: server.pid, against, ask }];
 }

@@ -1,8 +1,9 @@
-/** What the echo servers answer: as many bytes as a Verify of a key of the bench. */
+/** What the echo servers answer: the same fields, and as many bytes, as a Verify of a key of the bench. */
 
 import { create } from '@bufbuild/protobuf';
 import {
   PrincipalKind,
+  SecretGeneration,
   VerifyResponseSchema,
   VerifyStatus,
 } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
@@ -19,6 +20,9 @@ export const FIXED_ANSWER = create(VerifyResponseSchema, {
     displayPrefix: 'gate_0123456',
     owner: { kind: 'user', id: 'u1' },
     permissions: ['docs:*'],
+    secretGeneration: SecretGeneration.CURRENT,
   },
   revision: 1n,
+  recordAge: {},
+  cacheableFor: {},
 });

@@ -68,7 +68,7 @@ export function writeMessages<Schema extends DescMessage>(
   return file;
 }
 
-/** As gRPC sends it: with its prefix. */
+/** A message with its prefix, as gRPC sends it. */
 export function enveloped(message: Uint8Array): Buffer {
   const bytes = Buffer.alloc(5 + message.length);
   bytes.writeUInt32BE(message.length, 1);

@@ -5,8 +5,8 @@ import { cpuTimeOf } from './machine.ts';
 const ROUNDS = Number(process.env.GATEHOUSE_BENCH_ROUNDS ?? 5);
 /** How long one contender is asked in one round. */
 const SECONDS = Number(process.env.GATEHOUSE_BENCH_SECONDS ?? 1.5);
-/** To find out how many calls that are. */
-const FIRST_CALLS = 2_000;
+/** To find out how many calls that are, and the fewest of any round. */
+const FEWEST_CALLS = 500;
 const NS = 1e9;
 
 export interface Contender {
@@ -51,9 +51,8 @@ async function sample({ ask, pid }: Contender, calls: number): Promise<Sample> {
 
 /** How many calls fill one round. The contender is warm behind that. */
 async function callsOf({ ask }: Contender, seconds: number): Promise<number> {
-  const cold = await ask(FIRST_CALLS);
-  const warm = await ask(Math.ceil(cold * seconds));
-  return Math.ceil(warm * seconds);
+  const fill = (rate: number) => Math.max(FEWEST_CALLS, Math.ceil(rate * seconds));
+  return fill(await ask(fill(await ask(FEWEST_CALLS))));
 }
 
 /** Measures all of them, in rounds of so many seconds for each. The rows have the contenders' order. */
@@ -64,7 +63,7 @@ export async function alternate(contenders: readonly Contender[], seconds = SECO
   for (let round = 0; round < ROUNDS; round++) {
     const samples = new Map<string, Sample>();
     for (const [index, contender] of contenders.entries()) {
-      samples.set(contender.name, await sample(contender, calls[index] ?? FIRST_CALLS));
+      samples.set(contender.name, await sample(contender, calls[index] ?? FEWEST_CALLS));
     }
     rounds.push(samples);
   }
@@ -80,7 +79,9 @@ function rowOf({ name, against }: Contender, rounds: readonly ReadonlyMap<string
       figures(name, figure).map((one, round) => (one ?? Number.NaN) / (others[round] ?? Number.NaN)),
     );
   };
-  const ratios = Object.entries(against).map(([label, other]): [string, Ratio] => [
+  // Of those that are there: a peer may be missing.
+  const others = Object.entries(against).filter(([, other]) => rounds[0]?.has(other));
+  const ratios = others.map(([label, other]): [string, Ratio] => [
     label,
     { rate: ratio(other, 'rate'), perCpuSecond: ratio(other, 'perCpuSecond') },
   ]);

@@ -5,17 +5,21 @@ import { pin } from './machine.ts';
 
 const START_MS = 30_000;
 
-/** What a server prints in one line of JSON as soon as it listens. Ports are of 127.0.0.1. */
+/** What a server prints in one line of JSON as soon as it listens. */
 interface Printed {
   readonly port: number;
-  /** Where it has another one for HTTP/1.1. */
   readonly httpPort?: number;
-  /** A key of its own that is valid. */
   readonly token?: string;
 }
 
-export interface ServerProcess extends Printed {
+export interface ServerProcess {
   readonly pid: number;
+  /** `host:port` */
+  readonly addr: string;
+  /** Of HTTP/1.1, where it has two ports. */
+  readonly httpAddr: string;
+  /** A key of its own that is valid; empty where it knows none. */
+  readonly token: string;
   stop(): void;
 }
 
@@ -45,8 +49,9 @@ export function startServer(
       clearTimeout(timer);
       child.removeAllListeners('exit');
       pin(child.pid);
-      const printed: Printed = JSON.parse(line.toString());
-      resolve({ ...printed, pid: child.pid ?? 0, stop: () => child.kill('SIGKILL') });
+      const { port, httpPort = port, token = '' }: Printed = JSON.parse(line.toString());
+      const [addr, httpAddr] = [`127.0.0.1:${port}`, `127.0.0.1:${httpPort}`];
+      resolve({ pid: child.pid ?? 0, addr, httpAddr, token, stop: () => child.kill('SIGKILL') });
     });
   });
 }

@@ -5,7 +5,6 @@ import { byLoad } from './contenders.ts';
 import { startGoEcho } from './echo-go.ts';
 import { CONNECTIONS, IN_FLIGHT, VERIFY_STREAM } from './load.ts';
 import { alternate, type Contender } from './rounds.ts';
-import { type ServerProcess, startFile } from './server-process.ts';
 import { printTable, saveResults } from './table.ts';
 
 const KEYS = 1_000;
@@ -43,8 +42,8 @@ export async function run(): Promise<void> {
 
 async function contendersOf(cast: Cast): Promise<Contender[]> {
   const verify = { pid: cast.pid, addr: cast.addr.grpc };
-  const echo = placeOf(await cast.add(JS_ECHO, () => startFile('echo.ts')));
-  const goEcho = placeOf(await cast.add(GO_ECHO, () => startGoEcho(cast.folder)));
+  const echo = await cast.start('echo.ts');
+  const goEcho = await cast.startPeer(GO_ECHO, () => startGoEcho(cast.folder));
   const streamed = { mode: 'stream', path: VERIFY_STREAM, inFlight: MESSAGES_IN_FLIGHT } as const;
   const one = { ...streamed, bodies: 'oneStreamed' } as const;
   const all = { ...streamed, bodies: 'allStreamed' } as const;
@@ -58,8 +57,4 @@ async function contendersOf(cast: Cast): Promise<Contender[]> {
     ...(await byLoad(cast, { name: GO_ECHO, server: goEcho, against: AGAINST }, one)),
     ...(await byLoad(cast, { name: UNARY, server: verify, against: AGAINST }, { bodies: 'one' })),
   ];
-}
-
-function placeOf(server: ServerProcess | undefined) {
-  return server && { pid: server.pid, addr: `127.0.0.1:${server.port}` };
 }

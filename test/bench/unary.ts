@@ -5,17 +5,12 @@
  * are drawn the load is `go/load`, and so it is of the bare server that they are compared with.
  */
 
-import { join } from 'node:path';
-import { findTools } from '../../scripts/setup-tests.js';
-import { startRedis } from '../support/redis.ts';
 import { assemble, type Cast } from './cast.ts';
 import { byH2load, byJson, byLoad } from './contenders.ts';
 import { startGoEcho } from './echo-go.ts';
 import { CONNECTIONS, IN_FLIGHT } from './load.ts';
-import { LOAD_CORE, pin } from './machine.ts';
-import { askInProcess, installPeers, startBetterAuth, startPrefixedApiKey } from './peers.ts';
+import { peers } from './peers.ts';
 import { alternate, type Contender } from './rounds.ts';
-import { type ServerProcess, startFile } from './server-process.ts';
 import { printTable, saveResults } from './table.ts';
 
 const KEYS = 10_000;
@@ -47,9 +42,9 @@ export async function run(): Promise<void> {
 }
 
 async function overGrpc(cast: Cast): Promise<Contender[]> {
-  const bare = placeOf(await cast.add(BARE, () => startFile('bare.ts')));
-  const echo = placeOf(await cast.add(ECHO, () => startFile('echo.ts')));
-  const goEcho = placeOf(await cast.add('grpc-go echo', () => startGoEcho(cast.folder)));
+  const bare = await cast.start('bare.ts');
+  const echo = await cast.start('echo.ts');
+  const goEcho = await cast.startPeer('grpc-go echo', () => startGoEcho(cast.folder));
   const verify = { pid: cast.pid, addr: cast.addr.grpc };
   const drawn = { bodies: 'all' } as const;
   const drawnName = `${VERIFY}, ${KEYS.toLocaleString('en')} keys drawn, by go/load`;
@@ -68,48 +63,13 @@ async function overGrpc(cast: Cast): Promise<Contender[]> {
 async function overJson(cast: Cast): Promise<Contender[]> {
   const { token, addr } = { token: cast.tokens[0] ?? '', addr: cast.addr.http };
   const name = 'connect-node echo';
-  const connect = await cast.add(name, () => startFile('connect-echo.ts'));
-  const json = connect && { pid: connect.pid, addr: `127.0.0.1:${connect.httpPort}` };
+  const connect = await cast.start('connect-echo.ts');
+  const json = { pid: connect.pid, addr: connect.httpAddr };
   const ours = { name: 'Verify, JSON', server: { pid: cast.pid, addr }, against: AGAINST };
   return [
-    ...(await byH2load(cast, { name: `${name}, gRPC`, server: placeOf(connect), against: AGAINST })),
+    ...(await byH2load(cast, { name: `${name}, gRPC`, server: connect, against: AGAINST })),
     ...(await byJson(cast, { name: `${name}, JSON`, server: json, against: AGAINST }, token)),
     ...(await byJson(cast, ours, token)),
-    ...(await peers(cast)),
+    ...(await peers(cast, AGAINST)),
   ];
-}
-
-/** Redis works on the core of the load: what is measured is the checks, and they have the other one. */
-async function peers(cast: Cast): Promise<Contender[]> {
-  const found: Contender[] = [];
-  const json = async (name: string, server: ServerProcess | undefined) => {
-    const asked = { name, server: placeOf(server), against: AGAINST };
-    found.push(...(await byJson(cast, asked, server?.token ?? '')));
-  };
-  const sqlite = 'better-auth, JSON, SQLite';
-  await json(
-    sqlite,
-    await cast.add(sqlite, () => {
-      installPeers();
-      return startBetterAuth(join(cast.folder, 'better-auth.db'));
-    }),
-  );
-  const redis = await startRedis(findTools().GATEHOUSE_TEST_REDIS);
-  cast.atEnd(redis.remove);
-  pin(redis.pid, LOAD_CORE);
-  const cached = 'better-auth, JSON, Redis';
-  const startCached = () => startBetterAuth(join(cast.folder, 'better-auth-redis.db'), redis.url(1));
-  await json(cached, await cast.add(cached, startCached));
-  const prefixed = 'prefixed-api-key, JSON, Redis';
-  const server = await cast.add(prefixed, () => startPrefixedApiKey(redis.url(2)));
-  await json(prefixed, server);
-  if (server !== undefined) {
-    const ask = (calls: number) => askInProcess(server, calls);
-    found.push({ name: 'prefixed-api-key, in process, Redis', pid: server.pid, against: AGAINST, ask });
-  }
-  return found;
-}
-
-function placeOf(server: ServerProcess | undefined) {
-  return server && { pid: server.pid, addr: `127.0.0.1:${server.port}` };
 }

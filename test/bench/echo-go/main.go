@@ -13,6 +13,7 @@ import (
 	gatehouse "gatehouse/bench/echo/gen/gatehouse/v1"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 var answer = &gatehouse.VerifyResponse{
@@ -20,15 +21,18 @@ var answer = &gatehouse.VerifyResponse{
 	Status:  gatehouse.VerifyStatus_VERIFY_STATUS_VALID,
 	Message: "the key is valid",
 	Principal: &gatehouse.Principal{
-		Kind:          gatehouse.PrincipalKind_PRINCIPAL_KIND_KEY,
-		KeyId:         "key_0123456789abcdefABCDEF",
-		Keyspace:      "default",
-		Name:          "bench 1",
-		DisplayPrefix: "gate_0123456",
-		Owner:         &gatehouse.Owner{Kind: "user", Id: "u1"},
-		Permissions:   []string{"docs:*"},
+		Kind:             gatehouse.PrincipalKind_PRINCIPAL_KIND_KEY,
+		KeyId:            "key_0123456789abcdefABCDEF",
+		Keyspace:         "default",
+		Name:             "bench 1",
+		DisplayPrefix:    "gate_0123456",
+		Owner:            &gatehouse.Owner{Kind: "user", Id: "u1"},
+		Permissions:      []string{"docs:*"},
+		SecretGeneration: gatehouse.SecretGeneration_SECRET_GENERATION_CURRENT,
 	},
-	Revision: 1,
+	Revision:     1,
+	RecordAge:    &durationpb.Duration{},
+	CacheableFor: &durationpb.Duration{},
 }
 
 type server struct {

@@ -6,7 +6,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -48,8 +47,7 @@ func load(options options) error {
 	plan, seen := newPlan(options), newRecorder()
 	connections := make([]connection, options.conns)
 	for index := range connections {
-		draw := rand.New(rand.NewPCG(options.seed, uint64(index)))
-		connections[index] = newConnection(options, plan, seen, func() []byte { return bodies[draw.IntN(len(bodies))] })
+		connections[index] = newConnection(options, plan, seen, bodies.drawer(options, index))
 		if err := connections[index].open(); err != nil {
 			return err
 		}

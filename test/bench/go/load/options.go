@@ -24,6 +24,7 @@ type options struct {
 	method   string
 	headers  [][2]string
 	seed     uint64
+	inOrder  bool
 	warmup   time.Duration
 	interval time.Duration
 	// want is what each answer must contain.
@@ -47,7 +48,7 @@ func readOptions(args []string) (options, error) {
 	flags.Float64Var(&o.rate, "rate", 0, "calls a second over all connections, sent when they are due and measured\n"+
 		"from that moment; without it each answer is followed by the next call")
 	flags.StringVar(&o.bodies, "bodies", "", "`file` of which one body is drawn for each call: gRPC's messages with their prefixes,\n"+
-		"or for json lines. In stream mode each begins with an id of 8 characters, field 1, which is overwritten")
+		"or for json lines. In stream mode each begins with an id of 8 digits, field 1, which is overwritten")
 	flags.StringVar(&o.method, "method", "POST", "of json mode; GET has no body")
 	flags.Func("header", "`name: value` of each call; may be repeated", func(text string) error {
 		name, value, found := strings.Cut(text, ":")
@@ -58,6 +59,7 @@ func readOptions(args []string) (options, error) {
 		return nil
 	})
 	flags.Uint64Var(&o.seed, "seed", 1, "of the draw of bodies")
+	flags.BoolVar(&o.inOrder, "inorder", false, "bodies in the file's order, over and over, instead of drawn")
 	flags.DurationVar(&o.warmup, "warmup", 0, "time before anything counts")
 	flags.DurationVar(&o.interval, "interval", 0, "prints what came in each")
 	flags.Func("want", "`hex` of bytes that each answer must contain; without them it failed", func(text string) (err error) {

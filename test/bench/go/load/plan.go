@@ -18,9 +18,9 @@ const shortestTick = 50 * time.Microsecond
 // plan says when calls are to be made, over all connections. Times are of the clock.
 type plan struct {
 	options options
-	// from is when the warm-up ends, to is behind the last call; neither is known before begin.
-	from, to int64
-	left     atomic.Int64
+	// start is when the warm-up begins, from when it ends, to is behind the last call. None is known before begin.
+	start, from, to int64
+	left            atomic.Int64
 	// paced is set when an open loop has no more calls.
 	paced atomic.Bool
 }
@@ -32,7 +32,8 @@ func newPlan(options options) *plan {
 }
 
 func (p *plan) begin() {
-	p.from = clock() + int64(p.options.warmup)
+	p.start = clock()
+	p.from = p.start + int64(p.options.warmup)
 	p.to = p.from + int64(p.options.duration)
 }
 
@@ -62,13 +63,14 @@ func (p *plan) over(now int64) bool {
 // pace has the connections make the calls of an open loop in turn, each when it is due, whatever became of those before.
 func (p *plan) pace(connections []connection) {
 	interval := float64(time.Second) / p.options.rate
-	wait := newTicker(max(shortestTick, time.Duration(interval)))
-	begin := clock()
+	tick := max(shortestTick, time.Duration(interval))
+	// In step with what is due: calls would all be late by the same otherwise.
+	wait := newTicker(max(1, tick-time.Duration(clock()-p.start)%tick), tick)
 	pushed := make([]connection, 0, len(connections))
 	for next := 0; ; wait() {
 		pushed = pushed[:0]
 		for now := clock(); ; next++ {
-			due := begin + int64(float64(next)*interval)
+			due := p.start + int64(float64(next)*interval)
 			if due >= p.to {
 				p.paced.Store(true)
 				break

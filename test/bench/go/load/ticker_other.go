@@ -5,7 +5,7 @@ package main
 import "time"
 
 // newTicker gives a function that returns at the next tick, or a little later.
-func newTicker(every time.Duration) func() {
+func newTicker(_, every time.Duration) func() {
 	ticks := time.Tick(every)
 	return func() { <-ticks }
 }
