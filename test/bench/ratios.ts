@@ -45,7 +45,7 @@ export async function measureRatios(): Promise<Ratios> {
       const asked = { addr: gatehouse.grpc, bodies: one, headers: [credential], want: GOOD, ...options };
       return contender(name, gatehouse.pid ?? 0, against, asked);
     };
-    const bareAsked = { addr: `127.0.0.1:${bare.port}`, bodies: one, headers: [credential] };
+    const bareAsked = { addr: bare.addr, bodies: one, headers: [credential] };
     const rows = await alternate(
       [
         contender(BARE, bare.pid, BARE, bareAsked),
