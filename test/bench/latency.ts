@@ -118,14 +118,16 @@ async function readElsewhere({ http }: Gatehouse): Promise<number> {
 }
 
 function print(rows: readonly Row[]): void {
-  console.log('                    due/s      p50      p99    p99.9      max   not in memory   goal of p99');
+  console.log('                    due/s      p50      p99    p99.9      max');
   for (const { name, due, latencyMs, failed, goal, elsewhere } of rows) {
     const { p50, p99, p999, max } = latencyMs;
-    const figures = [p50, p99, p999, max].map((ms) => ms.toFixed(2).padStart(8)).join(' ');
-    const verdict =
-      goal === undefined ? '' : `   ${goal} ms: ${p99 <= goal && failed === 0 ? 'held' : 'MISSED'}`;
-    console.log(
-      `${name.padEnd(18)} ${String(due).padStart(6)} ${figures}   ${where}${verdict}${failed === 0 ? '' : `   ${failed} FAILED`}`,
-    );
+    const figures = [p50, p99, p999, max].map((ms) => ms.toFixed(2).padStart(8));
+    const held = p99 <= (goal ?? Number.POSITIVE_INFINITY) && failed === 0;
+    const notes = [
+      ...(goal === undefined ? [] : [`p99 at most ${goal} ms: ${held ? 'held' : 'MISSED'}`]),
+      ...(elsewhere === undefined ? [] : [`${(100 * elsewhere).toFixed(0)} % not in memory`]),
+      ...(failed === 0 ? [] : [`${failed} FAILED`]),
+    ];
+    console.log(`${name.padEnd(18)} ${String(due).padStart(6)} ${figures.join(' ')}   ${notes.join(', ')}`);
   }
 }
