@@ -10,7 +10,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { type Gatehouse, startGatehouse } from '../support/gatehouse.ts';
 import { GOOD, makeTokens, writeVerifies } from './keys.ts';
 import { runLoad } from './load.ts';
-import { canPin, pin } from './machine.ts';
+import { canPin, cpuTimeOf, pin } from './machine.ts';
 import { median } from './rounds.ts';
 import { startSharedStores } from './shared-stores.ts';
 import { saveResults } from './table.ts';
@@ -20,6 +20,7 @@ const ROUNDS = Number(process.env.GATEHOUSE_BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.GATEHOUSE_BENCH_SECONDS ?? 3);
 const WORKERS = 2;
 const GOAL = 1.5;
+const NS = 1e9;
 const KEYS = 100;
 /** Handed to the workers in turn: an even number of them, so that each has as many. */
 const CONNECTIONS = 8;
@@ -32,7 +33,11 @@ interface Service {
   readonly gatehouse: Gatehouse;
   /** Whether the load has all cores; else it has the core on which the service is not. */
   readonly anyCore: boolean;
+  /** Processes that answer. */
+  readonly pids: readonly number[];
   readonly rates: number[];
+  /** Cores that those processes had. */
+  readonly cores: number[];
 }
 
 export async function run(): Promise<void> {
@@ -52,8 +57,22 @@ export async function run(): Promise<void> {
     for (const gatehouse of [one, two]) await known(gatehouse, tokens);
     const bodies = writeVerifies(join(folder, 'bodies'), tokens);
     const services: Service[] = [
-      { name: 'one worker on one core, the load on the other', gatehouse: one, anyCore: false, rates: [] },
-      { name: `${WORKERS} workers on two cores, and the load`, gatehouse: two, anyCore: true, rates: [] },
+      {
+        name: 'one worker on one core, the load on the other',
+        gatehouse: one,
+        anyCore: false,
+        pids: [one.pid ?? 0],
+        rates: [],
+        cores: [],
+      },
+      {
+        name: `${WORKERS} workers on two cores, and the load`,
+        gatehouse: two,
+        anyCore: true,
+        pids: workersOf(two),
+        rates: [],
+        cores: [],
+      },
     ];
     await alternately(services, bodies);
     report(services);
@@ -66,7 +85,7 @@ export async function run(): Promise<void> {
 /** @throws Error where a worker does not in time. */
 async function allListen(gatehouse: Gatehouse): Promise<void> {
   const end = performance.now() + START_MS;
-  while (gatehouse.output().stdout.split('"a worker listens"').length <= WORKERS) {
+  while (workersOf(gatehouse).length < WORKERS) {
     if (performance.now() > end) throw new Error('not all workers listen');
     await after(50);
   }
@@ -81,24 +100,39 @@ async function known({ grpc, rootKey }: Gatehouse, tokens: readonly string[]): P
 
 async function alternately(services: readonly Service[], bodies: string): Promise<void> {
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const { gatehouse, anyCore, rates } of services) {
-      const { rate } = await runLoad({
+    for (const { gatehouse, anyCore, pids, rates, cores } of services) {
+      const used = () => pids.reduce((sum, pid) => sum + cpuTimeOf(pid), 0);
+      const before = used();
+      const { rate, seconds } = await runLoad({
         ...{ addr: gatehouse.grpc, bodies, connections: CONNECTIONS, want: GOOD, anyCore },
         headers: [`authorization: Bearer ${gatehouse.rootKey}`],
-        args: ['-warmup', '0.5s', '-duration', `${SECONDS}s`],
+        args: ['-duration', `${SECONDS}s`],
       });
       // The first round is there to warm up.
-      if (round > 0) rates.push(rate);
+      if (round > 0) [rates.push(rate), cores.push((used() - before) / NS / seconds)];
     }
   }
 }
 
+function workersOf(gatehouse: Gatehouse): number[] {
+  const whole = gatehouse.output().stdout.split('\n').slice(0, -1);
+  const lines = whole.filter((line) => line.includes('"a worker listens"'));
+  return lines.map((line) => JSON.parse(line).pid);
+}
+
 function report(services: readonly Service[]): void {
-  const rows = services.map(({ name, rates }) => ({ name, rate: median(rates), rates }));
+  const rows = services.map(({ name, rates, cores }) => ({
+    name,
+    rate: median(rates),
+    cores: median(cores),
+    rates,
+  }));
   const [one, two] = rows;
   const ratios = (two?.rates ?? []).map((rate, round) => rate / (one?.rates[round] ?? Number.NaN));
   const ratio = median(ratios);
-  for (const { name, rate } of rows) console.log(`${name.padEnd(48)} ${rate.toFixed(0).padStart(7)} /s`);
+  for (const { name, rate, cores } of rows) {
+    console.log(`${name.padEnd(48)} ${rate.toFixed(0).padStart(7)} /s on ${cores.toFixed(2)} cores`);
+  }
   console.log(`${ratio.toFixed(2)} x (goal ${GOAL}: ${ratio >= GOAL ? 'held' : 'MISSED'})`);
   if (!canPin) console.log('not pinned: one worker had both cores as well');
   saveResults('workers', { goal: GOAL, connections: CONNECTIONS, keys: KEYS, seconds: SECONDS, ratio, rows });
