@@ -29,6 +29,8 @@ export interface Place {
   readonly name: string;
   /** A file of questions about all keys. */
   readonly bodies: string;
+  /** How many tell what saturates it; few enough that it is not answering from memory by then. */
+  readonly saturatingCalls: number;
   /** A service that was asked for no key yet, but for those that it is to have in memory. It runs on the servers' core. */
   start(): Promise<Gatehouse>;
 }
@@ -46,43 +48,64 @@ export interface Places {
 /** Fills the stores: about a minute. */
 export async function preparePlaces(): Promise<Places> {
   const files = mkdtempSync(join(tmpdir(), 'gatehouse-latency-'));
-  const { folder, tokens } = await filledFolder([{ count: STORED, keyspace: LONG_LIVED }]);
-  const [stored = []] = tokens;
-  const few = stored.slice(0, IN_MEMORY);
-  const start = () => startPinned({}, folder);
   const shared = await startSharedStores();
-  return {
-    memory: {
-      name: 'memory',
-      bodies: writeVerifies(join(files, 'memory'), few),
-      async start() {
-        const gatehouse = await start();
-        await verifyEach(gatehouse.grpc, gatehouse.rootKey, few);
-        return gatehouse;
+  const ends = [files];
+  const remove = async () => {
+    await shared?.remove();
+    for (const folder of ends) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const { folder, tokens } = await filledFolder([{ count: STORED, keyspace: LONG_LIVED }]);
+    ends.push(folder);
+    const [stored = []] = tokens;
+    const few = stored.slice(0, IN_MEMORY);
+    return {
+      memory: {
+        name: 'memory',
+        saturatingCalls: 40_000,
+        bodies: writeVerifies(join(files, 'memory'), few),
+        start: () => startPinned({}, folder, (gatehouse) => verifyAll(gatehouse, few)),
       },
-    },
-    store: { name: 'embedded store', bodies: writeVerifies(join(files, 'store'), stored), start },
-    redis: shared && (await redisPlace(shared, files)),
-    async remove() {
-      await shared?.remove();
-      for (const one of [files, folder]) rmSync(one, { recursive: true, force: true });
-    },
+      store: {
+        name: 'embedded store',
+        saturatingCalls: 3000,
+        bodies: writeVerifies(join(files, 'store'), stored),
+        start: () => startPinned({}, folder),
+      },
+      redis: shared && (await redisPlace(shared, files)),
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function redisPlace({ env, mongodbUri }: SharedStores, folder: string): Promise<Place> {
+  // Makes the store.
+  await (await startPinned(env, folder)).stop();
+  const tokens = await fill(mongodbUri, { count: IN_REDIS, keyspace: LONG_LIVED });
+  // A replica that reads each key puts it into Redis.
+  await (await startPinned(env, folder, (gatehouse) => verifyAll(gatehouse, tokens, READ_AT_ONCE))).stop();
+  return {
+    name: 'Redis',
+    saturatingCalls: IN_REDIS / 4,
+    bodies: writeVerifies(join(folder, 'redis'), tokens),
+    start: () =>
+      startPinned(env, folder, async (gatehouse) => {
+        await leaseOf(gatehouse);
+        // What all calls need: the keyspaces, the caller, the owner.
+        await verifyAll(gatehouse, tokens.slice(0, 1));
+      }),
   };
 }
 
-async function redisPlace(shared: SharedStores, files: string): Promise<Place> {
-  const tokens = await fillRedis(shared);
-  return {
-    name: 'Redis',
-    bodies: writeVerifies(join(files, 'redis'), tokens),
-    async start() {
-      const gatehouse = await startPinned(shared.env);
-      await leaseOf(gatehouse);
-      // What all calls need: the keyspaces, the caller, the owner.
-      await verifyEach(gatehouse.grpc, gatehouse.rootKey, tokens.slice(0, 1));
-      return gatehouse;
-    },
-  };
+function verifyAll(
+  { grpc, rootKey }: Gatehouse,
+  tokens: readonly string[],
+  inFlight?: number,
+): Promise<void> {
+  return verifyEach(grpc, rootKey, tokens, inFlight);
 }
 
 /** Until it has a lease, a replica asks MongoDB for everything. @throws Error where it gets none. */
@@ -96,19 +119,19 @@ async function leaseOf({ http }: Gatehouse): Promise<void> {
   }
 }
 
-async function startPinned(env: Readonly<Record<string, string>>, folder?: string): Promise<Gatehouse> {
-  const place = folder === undefined ? {} : { folder };
-  const gatehouse = await startGatehouse({ env: { ...QUIET, ...env }, ...place });
+/** @param ready what has to be done before it is asked; where that fails, the service ends. */
+async function startPinned(
+  env: Readonly<Record<string, string>>,
+  folder: string,
+  ready: (gatehouse: Gatehouse) => Promise<void> = async () => {},
+): Promise<Gatehouse> {
+  const gatehouse = await startGatehouse({ env: { ...QUIET, ...env }, folder });
   pin(gatehouse.pid);
-  return gatehouse;
-}
-
-/** Has a replica read each key, which puts it into Redis, and end. @returns the tokens. */
-async function fillRedis({ env, mongodbUri }: SharedStores): Promise<string[]> {
-  await (await startPinned(env)).stop();
-  const tokens = await fill(mongodbUri, { count: IN_REDIS, keyspace: LONG_LIVED });
-  const replica = await startPinned(env);
-  await verifyEach(replica.grpc, replica.rootKey, tokens, READ_AT_ONCE);
-  await replica.stop();
-  return tokens;
+  try {
+    await ready(gatehouse);
+    return gatehouse;
+  } catch (error) {
+    await gatehouse.stop('SIGKILL');
+    throw error;
+  }
 }

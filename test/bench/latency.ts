@@ -16,7 +16,6 @@ import { saveResults } from './table.ts';
 /** How long one rate is kept up. */
 const SECONDS = Number(process.env.GATEHOUSE_BENCH_SECONDS ?? 10);
 const WARM_UP_SECONDS = 1;
-const SATURATION_SECONDS = Math.min(SECONDS, 3);
 /** Calls a second. */
 const RATES = [2000, 5000, 10_000];
 /** Milliseconds of p99 at half of saturation. */
@@ -56,7 +55,7 @@ export async function run(): Promise<void> {
 
 async function atHalfOfSaturation(place: Place): Promise<Row> {
   const { rate } = await served(place, (asked) =>
-    runLoad({ ...asked, mayFail: true, args: ['-duration', `${SATURATION_SECONDS}s`] }),
+    runLoad({ ...asked, mayFail: true, args: ['-n', String(place.saturatingCalls)] }),
   );
   const due = Math.floor(rate / 2);
   return served(place, async (asked, gatehouse) => {
