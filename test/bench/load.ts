@@ -47,8 +47,8 @@ export interface LoadOptions extends Question {
   readonly want?: Uint8Array;
   /** Calls may fail, and are counted then. */
   readonly mayFail?: boolean;
-  /** Not only on the core of the load. */
-  readonly anyCore?: boolean;
+  /** Where the load is made, if not on its own core. */
+  readonly core?: number | 'any';
 }
 
 /**
@@ -59,7 +59,7 @@ export async function runLoad(
   options: LoadOptions,
   told?: (recent: LoadResult) => void,
 ): Promise<LoadResult> {
-  const { mode = 'unary', connections = CONNECTIONS, inFlight = IN_FLIGHT, want, anyCore } = options;
+  const { mode = 'unary', connections = CONNECTIONS, inFlight = IN_FLIGHT, want, core } = options;
   const program = await buildGo();
   const args = [
     ...['-addr', options.addr, '-path', options.path ?? VERIFY, '-mode', mode, '-bodies', options.bodies],
@@ -68,7 +68,7 @@ export async function runLoad(
     ...(want === undefined ? [] : ['-want', Buffer.from(want).toString('hex')]),
     ...options.args,
   ];
-  const running = execute(...(anyCore ? ([program, args] as const) : onLoadCore(program, args)));
+  const running = execute(...onLoadCore(program, args, core));
   const lines = createInterface({ input: running.child.stdout as Readable });
   if (told !== undefined) lines.on('line', (line) => told(JSON.parse(line)));
   const { stdout, stderr } = await running;
