@@ -18,9 +18,15 @@ export function pin(pid: number | undefined, core = SERVER_CORE): void {
   if (canPin && pid !== undefined) spawnSync('taskset', ['-apc', String(core), String(pid)]);
 }
 
-/** The same command, on the core of the load. */
-export function onLoadCore(program: string, args: readonly string[]): [string, string[]] {
-  return canPin ? ['taskset', ['-c', String(LOAD_CORE), program, ...args]] : [program, [...args]];
+/** The same command, on the core of the load, or on another one, or on any. */
+export function onLoadCore(
+  program: string,
+  args: readonly string[],
+  core: number | 'any' = LOAD_CORE,
+): [string, string[]] {
+  return canPin && core !== 'any'
+    ? ['taskset', ['-c', String(core), program, ...args]]
+    : [program, [...args]];
 }
 
 /** CPU time of a process so far in nanoseconds, by steps of 10 ms; NaN where the system is not Linux. */
@@ -28,6 +34,16 @@ export function cpuTimeOf(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
     return (Number(fields[11]) + Number(fields[12])) * TICK_NS;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** MiB of a process that are in memory (RSS); NaN where the system is not Linux. */
+export function memoryOf(pid: number): number {
+  try {
+    const [, kilobytes] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) / 1024;
   } catch {
     return Number.NaN;
   }

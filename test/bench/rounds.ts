@@ -50,15 +50,15 @@ async function sample({ ask, pid }: Contender, calls: number): Promise<Sample> {
 }
 
 /** How many calls fill one round. The contender is warm behind that. */
-async function callsOf({ ask }: Contender): Promise<number> {
-  const fill = (rate: number) => Math.max(FEWEST_CALLS, Math.ceil(rate * SECONDS));
+async function callsOf({ ask }: Contender, seconds: number): Promise<number> {
+  const fill = (rate: number) => Math.max(FEWEST_CALLS, Math.ceil(rate * seconds));
   return fill(await ask(fill(await ask(FEWEST_CALLS))));
 }
 
-/** Measures all of them. The rows have the contenders' order. */
-export async function alternate(contenders: readonly Contender[]): Promise<Row[]> {
+/** Measures all of them, in rounds of so many seconds for each. The rows have the contenders' order. */
+export async function alternate(contenders: readonly Contender[], seconds = SECONDS): Promise<Row[]> {
   const calls: number[] = [];
-  for (const contender of contenders) calls.push(await callsOf(contender));
+  for (const contender of contenders) calls.push(await callsOf(contender, seconds));
   const rounds: ReadonlyMap<string, Sample>[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const samples = new Map<string, Sample>();

@@ -1,6 +1,6 @@
 /** Prints what was measured, and keeps it in `results/` with the machine's name. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeMachine } from './machine.ts';
 import type { Ratio, Row } from './rounds.ts';
@@ -49,6 +49,11 @@ export function saveResults(name: string, results: object): void {
   mkdirSync(RESULTS, { recursive: true });
   const told = { machine: describeMachine(), date: new Date().toISOString().slice(0, 10), ...results };
   writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(told, rounded, 2)}\n`);
+}
+
+/** The committed results of a bench. @throws Error where there are none. */
+export function readResults<Results>(name: string): Results {
+  return JSON.parse(readFileSync(join(RESULTS, `${name}.json`), 'utf8')) as Results;
 }
 
 /** Four digits are more than any of it is worth. */
