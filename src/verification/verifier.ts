@@ -128,12 +128,25 @@ export class Verifier {
     return answer;
   }
 
-  /** As `verify`, from what is in memory; undefined where that does not do. The use is not counted: see `countUse`. */
+  /**
+   * Begins a turn of judging from memory, which ends with the turn of the event loop. Whatever is asked in it has come
+   * already: for none of it a change can be OK before the lease was looked at, which happens here.
+   *
+   * @returns false where nothing may be judged from memory now.
+   */
+  beginTurn(): boolean {
+    return this.#atHand?.known.begin() === true;
+  }
+
+  /**
+   * As `verify`, from what is in memory, in a turn that was begun; undefined where that does not do. The use is not counted:
+   * see `countUse`.
+   */
   verifyAtHand(
     question: VerifyQuestion,
     mayVerify: (keyspaceId: string) => boolean,
   ): VerifyAnswer | undefined {
-    if (question.strong || !this.#atHand?.known.begin()) return undefined;
+    if (question.strong || this.#atHand === undefined) return undefined;
     return this.#verify(question, mayVerify, this.#atHand);
   }
 
@@ -229,16 +242,16 @@ export class Verifier {
    * @returns undefined where it takes more than records, or nothing is kept. Rejects as `match`.
    */
   readAhead(token: string): Promise<unknown> | undefined {
-    if (!this.#atHand?.known.begin()) return undefined;
+    if (!this.beginTurn()) return undefined;
     const bare = bareToken(token);
-    const keyspaces = this.#atHand.keyspaces();
+    const keyspaces = this.#atHand?.keyspaces();
     const keyspace = keyspaces && this.#directoryOf(keyspaces).forToken(bare);
     return keyspace?.hash === 'argon2id' ? undefined : this.match(bare, false);
   }
 
-  /** As `match`, from what is in memory: null where the token opens none, undefined where that cannot be told. */
+  /** As `match`, from what is in memory, in a turn that was begun: null where the token opens none, undefined where that cannot be told. */
   matchAtHand(token: string): Match | null | undefined {
-    return this.#atHand?.known.begin() ? this.#match(token, this.#atHand) : undefined;
+    return this.#atHand && this.#match(token, this.#atHand);
   }
 
   #match(token: string, records: Records): Match | null | undefined {
@@ -253,9 +266,9 @@ export class Verifier {
     return this.#open(keyspace, token, records, now);
   }
 
-  /** Whether a match from memory is what `matchAtHand` would give now for the same token. */
+  /** Whether a match from memory is what `matchAtHand` would give now for the same token, in a turn that was begun. */
   stillMatches(match: Match): boolean {
-    if (!this.#atHand?.known.begin() || !this.#atHand.known.holds(match)) return false;
+    if (!this.#atHand?.known.holds(match)) return false;
     // The overlap of a rotation may have ended.
     return match.generation === match.key.generation;
   }

@@ -47,6 +47,8 @@ export class Callers {
   }
 
   /**
+   * Who asks, in a turn that was begun (see PlainAnswers).
+   *
    * @param clientIp address of the TCP peer; asked for only where a key is bound to addresses.
    * @returns undefined where the caller may not, or what is in memory does not tell: the long way finds out.
    */

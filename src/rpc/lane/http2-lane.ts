@@ -8,6 +8,7 @@ import type {
   Http2Server,
   Http2Session,
   IncomingHttpHeaders,
+  OutgoingHttpHeaders,
   ServerHttp2Stream,
 } from 'node:http2';
 import type { BodyStart } from '../exchange.ts';
@@ -35,7 +36,7 @@ const TRAILERS = { 'grpc-status': '0' };
 const CALL = Symbol('call');
 const ACQUAINTANCE = Symbol('acquaintance');
 type LaneSession = Http2Session & { [ACQUAINTANCE]?: Acquaintance };
-type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting };
+type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting | undefined };
 
 /** A call that has no answer yet. */
 class Waiting implements LaneCall {
@@ -155,13 +156,15 @@ export class Http2Lane {
     if (answer === undefined) return this.#readAhead(call, body);
     call.over = true;
     this.#late.delete(call);
-    const { stream } = call;
-    const head = {
+    const stream: LaneStream = call.stream;
+    // Streams outlive their calls, and nobody else needs what came with this one.
+    stream[CALL] = undefined;
+    const head: OutgoingHttpHeaders = {
       ':status': 200,
       'content-type': 'application/grpc+proto',
-      ...(call.metadata.acceptsGzip ? { 'grpc-encoding': 'gzip' } : undefined),
       'x-request-id': answer.requestId,
     };
+    if (call.metadata.acceptsGzip) head['grpc-encoding'] = 'gzip';
     stream.on('wantTrailers', sendTrailers);
     stream.respond(head, { waitForTrailers: true });
     stream.end(answer.bytes);

@@ -19,6 +19,11 @@ export class PlainAnswers {
     this.#verifier = verifier;
   }
 
+  /** To be called first in each turn. @returns false where nothing may be answered from memory now. */
+  beginTurn(): boolean {
+    return this.#verifier.beginTurn();
+  }
+
   /**
    * @param bytes with a VerifyRequest between `from` and `to`.
    * @returns undefined where the long way has to answer. Else `countUse` is still to be called.

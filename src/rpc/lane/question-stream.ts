@@ -75,7 +75,7 @@ export class QuestionStream {
   step(more: readonly Buffer[]): Step {
     const begunAt = performance.now();
     const bytes = this.#joined(more);
-    const asker = this.#isOver ? undefined : this.#asker();
+    const asker = !this.#isOver && this.#answers.beginTurn() ? this.#asker() : undefined;
     const unanswered: Buffer[] = [];
     let [at, written, count, isFull] = [0, 0, 0, false];
     while (!this.#isOver && bytes.length - at >= ENVELOPE_BYTES) {

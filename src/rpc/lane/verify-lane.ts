@@ -6,12 +6,12 @@
  */
 
 import { Code } from '@connectrpc/connect';
-import type { CallLog, CallRecord, Verdict } from '../../telemetry/call-log.ts';
+import type { CallLog, CallRecord } from '../../telemetry/call-log.ts';
 import type { MethodMetrics, Metrics } from '../../telemetry/metrics.ts';
 import { countCall } from '../../verification/authenticate.ts';
 import type { UsageRecorder } from '../../verification/usage.ts';
 import { codeName } from '../errors.ts';
-import { type Scope, verdictOf } from '../handlers/verify.ts';
+import { verdictOf } from '../handlers/verify.ts';
 import { givenRequestId, newRequestId } from '../request-headers.ts';
 import { answerEach, batchBytes } from './batch.ts';
 import type { Acquaintance, Asker, Callers } from './callers.ts';
@@ -25,6 +25,7 @@ const CANCELLED = codeName(Code.Canceled);
 /** One of the two methods. */
 export interface LaneMethod {
   readonly name: 'Verify' | 'VerifyBatch';
+  readonly path: string;
   readonly counted: MethodMetrics;
 }
 
@@ -56,19 +57,23 @@ export interface LaneParts {
 
 export class VerifyLane {
   readonly #parts: LaneParts;
-  readonly #methods: ReadonlyMap<string, LaneMethod>;
+  readonly #verify: LaneMethod;
+  readonly #batch: LaneMethod;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    const methods = (['Verify', 'VerifyBatch'] as const).map(
-      (name) => [`/${SERVICE}/${name}`, { name, counted: parts.metrics.method(SERVICE, name) }] as const,
-    );
-    this.#methods = new Map(methods);
+    const method = (name: LaneMethod['name']): LaneMethod => ({
+      name,
+      path: `/${SERVICE}/${name}`,
+      counted: parts.metrics.method(SERVICE, name),
+    });
+    this.#verify = method('Verify');
+    this.#batch = method('VerifyBatch');
   }
 
   /** @returns undefined where there is no short way. */
   methodAt(path: string): LaneMethod | undefined {
-    return this.#methods.get(path);
+    return path === this.#verify.path ? this.#verify : path === this.#batch.path ? this.#batch : undefined;
   }
 
   /**
@@ -76,31 +81,46 @@ export class VerifyLane {
    * @returns undefined where the long way has to answer.
    */
   answer(call: LaneCall, body: Buffer): LaneAnswer | undefined {
-    const { metadata, acquaintance } = call;
-    const { callers, answers, usage } = this.#parts;
-    const asker = callers.asking(metadata, acquaintance, () => call.peerAddress());
+    const { callers, answers } = this.#parts;
+    const asker = answers.beginTurn()
+      ? callers.asking(call.metadata, call.acquaintance, () => call.peerAddress())
+      : undefined;
     if (asker === undefined) return undefined;
-    const given = this.#given(call.method, body, asker.mayVerify);
-    if (given === undefined) return undefined;
-    const bytes = call.method.name === 'Verify' ? given[0].bytes : batchBytes(given);
-    if (metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
-
-    if (asker.caller !== undefined) countCall(asker.caller, usage, given[0].answered.time);
-    for (const one of given) answers.countUse(one);
-    const requestId = givenRequestId(metadata.requestId) ?? newRequestId();
-    this.#record(call, requestId, asker, given);
-    return { requestId, bytes };
+    if (call.method === this.#batch) {
+      const given = answerEach(answers, body, ENVELOPE_BYTES, asker.mayVerify);
+      return given && this.#told(call, asker, given, batchBytes(given));
+    }
+    const one = answers.to(body, ENVELOPE_BYTES, body.length, asker.mayVerify);
+    return one && this.#told(call, asker, [one], one.bytes);
   }
 
-  #given(
-    { name }: LaneMethod,
-    body: Buffer,
-    mayVerify: Scope,
-  ): readonly [PlainAnswer, ...PlainAnswer[]] | undefined {
-    const { answers } = this.#parts;
-    if (name === 'VerifyBatch') return answerEach(answers, body, ENVELOPE_BYTES, mayVerify);
-    const answer = answers.to(body, ENVELOPE_BYTES, body.length, mayVerify);
-    return answer && [answer];
+  /** Counts and logs what was answered. @returns undefined where the long way would compress it. */
+  #told(
+    call: LaneCall,
+    { caller }: Asker,
+    given: readonly [PlainAnswer, ...PlainAnswer[]],
+    bytes: Buffer,
+  ): LaneAnswer | undefined {
+    const { metadata } = call;
+    if (metadata.acceptsGzip && bytes.length - ENVELOPE_BYTES >= COMPRESSED_FROM) return undefined;
+    const { usage, answers, metrics, callLog } = this.#parts;
+    if (caller !== undefined) countCall(caller, usage, given[0].answered.time);
+    let isRefused = false;
+    for (const one of given) {
+      const { status, keyspace } = one.answered;
+      answers.countUse(one);
+      metrics.tokenJudged(keyspace?.id, status);
+      isRefused ||= status !== 'valid';
+    }
+    const requestId = givenRequestId(metadata.requestId) ?? newRequestId();
+    const durationMs = performance.now() - call.startedAt;
+    call.method.counted.answered('OK', durationMs / 1000);
+    if (callLog.wantsVerdict(isRefused)) {
+      const verdicts = given.map(({ answered }) => verdictOf(answered));
+      const end = { code: 'OK', reason: undefined, caller: caller?.key.id, verdicts };
+      this.#log(call, requestId, durationMs, end);
+    }
+    return { requestId, bytes };
   }
 
   /**
@@ -110,7 +130,7 @@ export class VerifyLane {
    */
   readAhead(call: LaneCall, body: Buffer): Promise<unknown> | undefined {
     const { callers, answers } = this.#parts;
-    if (call.method.name !== 'Verify') return undefined;
+    if (call.method !== this.#verify || !answers.beginTurn()) return undefined;
     // Nobody has the store read who may not ask.
     const asker = callers.asking(call.metadata, call.acquaintance, () => call.peerAddress());
     return asker && answers.readAhead(body, ENVELOPE_BYTES, body.length);
@@ -119,30 +139,20 @@ export class VerifyLane {
   /** A call whose client went away before its message was there. */
   cancelled(call: LaneCall): void {
     const requestId = givenRequestId(call.metadata.requestId) ?? newRequestId();
-    this.#end(call, requestId, { code: CANCELLED, reason: CANCELLED, caller: undefined, verdicts: [] });
+    const durationMs = performance.now() - call.startedAt;
+    call.method.counted.answered(CANCELLED, durationMs / 1000);
+    if (!this.#parts.callLog.wantsVerdict(true)) return;
+    const end = { code: CANCELLED, reason: CANCELLED, caller: undefined, verdicts: [] };
+    this.#log(call, requestId, durationMs, end);
   }
 
-  #record(call: LaneCall, requestId: string, { caller }: Asker, given: readonly PlainAnswer[]): void {
-    const verdicts: Verdict[] = [];
-    for (const { answered } of given) {
-      const verdict = verdictOf(answered);
-      this.#parts.metrics.tokenJudged(verdict.keyspace, verdict.status);
-      verdicts.push(verdict);
-    }
-    this.#end(call, requestId, { code: 'OK', reason: undefined, caller: caller?.key.id, verdicts });
-  }
-
-  #end(
+  #log(
     call: LaneCall,
     requestId: string,
+    durationMs: number,
     end: Pick<CallRecord, 'code' | 'reason' | 'caller' | 'verdicts'>,
   ): void {
-    const { callLog } = this.#parts;
-    const durationMs = performance.now() - call.startedAt;
-    call.method.counted.answered(end.code, durationMs / 1000);
-    const isRefused = end.code !== 'OK' || end.verdicts.some(({ status }) => status !== 'valid');
-    if (!callLog.wantsVerdict(isRefused)) return;
-    callLog.write({
+    this.#parts.callLog.write({
       ...end,
       requestId,
       method: `${SERVICE}/${call.method.name}`,
