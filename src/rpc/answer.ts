@@ -84,9 +84,14 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
 /**
  * Writes a stream's answer as it comes, and no further than the client reads.
  *
+ * @param atEnd called before its end is written: whoever else writes parts of it has to stop then.
  * @throws Failure `exhausted` where it does not read; then it is cut off.
  */
-export async function writeStream(exchange: Exchange, answer: UniversalServerResponse): Promise<void> {
+export async function writeStream(
+  exchange: Exchange,
+  answer: UniversalServerResponse,
+  atEnd: () => void,
+): Promise<void> {
   const { response } = exchange;
   // With the first message and not before, because handlers may set headers until then.
   const begun = () => beginAnswer(exchange, answer.status, answer.header);
@@ -96,6 +101,7 @@ export async function writeStream(exchange: Exchange, answer: UniversalServerRes
     if (isGone(response)) return;
   }
   if (!begun()) return;
+  atEnd();
   await finish(exchange, answer.trailer);
 }
 

@@ -104,6 +104,7 @@ async function readChunks(
     };
     bodyStart?.chunks.forEach(take);
     if (bodyStart?.ended) return chunks;
+    bodyStart?.readOn();
     // Not destroyed on return: the answer has to go out over the same stream.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) take(chunk);
   } catch (error) {

@@ -21,6 +21,8 @@ export interface BodyStart {
   readonly chunks: readonly Buffer[];
   /** Whether that was all of it. */
   readonly ended: boolean;
+  /** Lets the rest come, which is held back until then; to be called in the turn in which it begins to be read. */
+  readOn(): void;
 }
 
 export class Exchange {

@@ -238,7 +238,7 @@ export class Pipeline {
     const short = this.#streams?.take(exchange);
     try {
       const request = universalRequest(exchange, protocol, undefined, short?.unanswered());
-      await writeStream(exchange, await handler(request));
+      await writeStream(exchange, await handler(request), () => short?.stop());
     } finally {
       short?.stop();
     }

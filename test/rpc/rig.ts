@@ -122,7 +122,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   };
 }
 
-function someCaller(): Caller {
+export function someCaller(): Caller {
   const key = { id: 'key_caller', keyspace: 'gatehouse', permissions: ['*'] } as unknown as StandingKey;
   return { key, keyspace: { id: 'gatehouse' } as unknown as Keyspace, generation: 'current' };
 }

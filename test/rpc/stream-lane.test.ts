@@ -5,6 +5,7 @@
 
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -230,6 +231,32 @@ describe('the short way of a stream', () => {
       );
       expect({ what, ...one, answers: 0 }).toEqual({ what, ...other, answers: 0 });
       expect(one?.answers.map(idOf)).toContain('before');
+    }
+  });
+
+  test('writes nothing behind the end of one, however long that waits for its reader', async () => {
+    // A window that holds no answer: the end waits behind those that were given before it.
+    const slow = http2.connect(`http://127.0.0.1:${rig.short.port}`, { settings: { initialWindowSize: 10 } });
+    const good = (id: string) => enveloped(questionBytes({ id, request: { token: rig.tokens.plain ?? '' } }));
+    // Each is answered after what was sent before it was read.
+    const turns = async () => {
+      for (let turn = 0; turn < 10; turn++) await promisify(slow.ping).call(slow);
+    };
+    try {
+      const stream = slow.request({ ':method': 'POST', ':path': `${VERIFY}Stream`, ...headersOf() });
+      const trailers = new Promise<object>((resolve, reject) => {
+        stream.on('trailers', resolve);
+        stream.on('error', reject);
+      });
+      for (const piece of [good('before'), enveloped(Buffer.from([0xff, 0xff])), good('after')]) {
+        stream.write(piece);
+        await turns();
+      }
+      stream.resume();
+      stream.end();
+      expect(await trailers).toMatchObject({ 'grpc-status': '3' });
+    } finally {
+      slow.destroy();
     }
   });
 

@@ -216,7 +216,10 @@ export class Http2Lane {
     if (isGone(stream)) return this.#lane.cancelled(call);
     stream.off('data', this.#onData);
     stream.off('end', this.#onEnd);
-    this.#handedOn = { chunks: body === undefined ? [] : [body], ended };
+    // A stream that was listened to flows on without a listener, and the caller is looked up before the rest is read.
+    if (!ended) stream.pause();
+    const chunks = body === undefined ? [] : [body];
+    this.#handedOn = { chunks, ended, readOn: () => void stream.resume() };
     try {
       this.#toRequest(stream, headers, flags, rawHeaders);
     } finally {

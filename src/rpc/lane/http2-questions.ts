@@ -20,6 +20,8 @@ export interface Answering {
   readonly drained: () => Promise<boolean>;
   /** Told of the client that does not read. */
   readonly stalled: () => void;
+  /** Told of a defect: nobody else would see it in a turn of its own, and it would end the process. */
+  readonly failed: (error: unknown) => void;
   /** Told how many questions were answered. */
   readonly answered: (count: number) => void;
 }
@@ -102,6 +104,14 @@ export class Http2Questions {
   readonly #turn = (): void => {
     this.#isDue = false;
     if (this.#state !== 'open' || this.#isFull) return;
+    try {
+      this.#step();
+    } catch (error) {
+      this.#answering.failed(error);
+    }
+  };
+
+  #step(): void {
     const { questions, answered } = this.#answering;
     const { answers, count, unanswered, isFull } = questions.step(this.#arrived);
     this.#arrived = [];
@@ -117,7 +127,7 @@ export class Http2Questions {
     else if (this.#hasEnded && !this.#isFull) this.#end();
     if (this.#isFull || this.#waitingBytes > MAX_WAITING) this.#stream.pause();
     if (unanswered.length > 0) this.#move();
-  };
+  }
 
   #write(answers: Buffer): boolean {
     const { begin, write } = this.#answering;

@@ -21,7 +21,7 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
     requestId: undefined,
     acceptsGzip: false,
   };
-  let isGrpc = false;
+  let [isGrpc, isTimed, isNamed] = [false, false, false];
   for (let index = 0; index < raw.length; index += 2) {
     const value = raw[index + 1] ?? '';
     // HTTP/2 knows no capital letters in names.
@@ -47,13 +47,15 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
         break;
       case 'grpc-timeout':
         // What is longer than a turn of the event loop needs no timer.
-        if (!LONG_ENOUGH.test(value)) return undefined;
+        if (isTimed || !LONG_ENOUGH.test(value)) return undefined;
+        isTimed = true;
         break;
       case 'grpc-encoding':
-        if (value !== 'identity') return undefined;
+        if (isNamed || value !== 'identity') return undefined;
+        isNamed = true;
         break;
       case 'grpc-accept-encoding':
-        read.acceptsGzip = GZIP.test(value);
+        read.acceptsGzip ||= GZIP.test(value);
         break;
       case 'x-gatehouse-on-behalf-of':
         return undefined;

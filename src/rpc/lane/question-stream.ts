@@ -96,7 +96,8 @@ export class QuestionStream {
       }
       at = end;
     }
-    this.#rest = bytes.subarray(at);
+    // An empty part of them would keep all of them in memory for as long as nothing comes.
+    this.#rest = at === bytes.length ? NOTHING : bytes.subarray(at);
     if (this.#isOver && this.#rest.length > 0) {
       unanswered.push(this.#rest);
       this.#rest = NOTHING;

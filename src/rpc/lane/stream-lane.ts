@@ -45,6 +45,7 @@ export class StreamLane {
       write: (bytes) => writePart(exchange, bytes),
       drained: () => drained(response),
       stalled: () => exchange.abort(cutOff(exchange)),
+      failed: (error) => exchange.abort(error instanceof Error ? error : new Error(String(error))),
       answered: (count) => {
         notes.count = (notes.count ?? 0) + count;
       },

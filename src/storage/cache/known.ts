@@ -23,16 +23,16 @@ interface Kept {
   readonly keyspaces: Copy<readonly Keyspace[]>;
   /** By `performance.now()`: when the first of the copies is too old. */
   readonly until: number;
+  uses: number;
 }
 
-/** Uses of kept records from one to the next that is noted as a use of each. */
+/** Uses of what was kept from one to the next that is noted as a use of its records. */
 const TOUCH_EVERY = 20;
 
 export class MemoryRecords implements KnownRecords {
   readonly #caches: Caches;
   readonly #mayAnswer: () => boolean;
   #now = 0;
-  #touched = 0;
   #list: Copy<readonly Keyspace[]> | undefined;
   readonly #kept = new WeakMap<object, Kept>();
 
@@ -76,10 +76,7 @@ export class MemoryRecords implements KnownRecords {
     const { secrets } = this.#caches;
     const name = secretName(keyspace, lookup);
     const kept = secrets.peekCopy(name)?.kept as Kept | undefined;
-    if (kept === undefined || !this.#holds(kept)) return undefined;
-    // All of them in turn, now and then, are enough to be known as used, and cost a twentieth.
-    if (this.#touched++ % TOUCH_EVERY === 0) this.#touch(kept);
-    return kept.what;
+    return kept !== undefined && this.#holds(kept) ? kept.what : undefined;
   }
 
   holds(what: object): boolean {
@@ -88,7 +85,8 @@ export class MemoryRecords implements KnownRecords {
   }
 
   // By the copies themselves: to look each of them up again would take as long as all the rest of a judgement.
-  #holds({ secret, key, owner, keyspaces, until }: Kept): boolean {
+  #holds(kept: Kept): boolean {
+    const { secret, key, owner, keyspaces, until } = kept;
     if (this.#now >= until || secret.isGone || key.isGone || keyspaces.isGone) return false;
     const { secrets, keys, owners } = this.#caches;
     if (owner !== undefined) {
@@ -97,6 +95,8 @@ export class MemoryRecords implements KnownRecords {
     }
     secrets.hits++;
     keys.hits++;
+    // Now and then is enough to be known as used, and costs a twentieth.
+    if (kept.uses++ % TOUCH_EVERY === 0) this.#touch(kept);
     return true;
   }
 
@@ -127,6 +127,7 @@ export class MemoryRecords implements KnownRecords {
         owner === undefined ? Number.POSITIVE_INFINITY : owners.freshUntil(owner),
         keyspaces.freshUntil(list),
       ),
+      uses: 0,
     };
     secret.kept = kept;
     this.#kept.set(what, kept);
