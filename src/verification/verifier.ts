@@ -246,7 +246,9 @@ export class Verifier {
     const bare = bareToken(token);
     const keyspaces = this.#atHand?.keyspaces();
     const keyspace = keyspaces && this.#directoryOf(keyspaces).forToken(bare);
-    return keyspace?.hash === 'argon2id' ? undefined : this.match(bare, false);
+    // Without the keyspaces nobody knows whether the caller may ask about this one.
+    if (keyspaces === undefined || keyspace?.hash === 'argon2id') return undefined;
+    return this.match(bare, false);
   }
 
   /** As `match`, from what is in memory, in a turn that was begun: null where the token opens none, undefined where that cannot be told. */

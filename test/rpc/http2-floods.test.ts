@@ -200,6 +200,18 @@ test('a peer that never opens its window keeps no place that others need', () =>
     for (const peer of peers) peer.end();
   }));
 
+test('answers of the short way that nobody reads', () =>
+  withstood(async () => {
+    const peers = await Promise.all(ids(20).map(() => open([[SETTING.initialWindowSize, 0]])));
+    const { message } = besieged;
+    for (const peer of peers) {
+      const calls = ids(500).flatMap((id) => [headers(id, withKey()), data(id, message, END_STREAM)]);
+      await peer.sent(...calls);
+    }
+    for (const peer of peers) await expect.poll(() => answered(peer), { timeout: 20_000 }).toBe(500);
+    for (const peer of peers) peer.end();
+  }));
+
 test('bodies that never come, and such that come byte by byte, end within seconds', () =>
   withstood(async () => {
     const peers = await Promise.all(ids(6).map(() => open()));

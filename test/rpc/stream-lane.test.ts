@@ -3,6 +3,7 @@
  * up anyhow, and answers, ends, log lines, metrics and uses are compared.
  */
 
+import { once } from 'node:events';
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -238,6 +239,7 @@ describe('the short way of a stream', () => {
     // A window that holds no answer: the end waits behind those that were given before it.
     const slow = http2.connect(`http://127.0.0.1:${rig.short.port}`, { settings: { initialWindowSize: 10 } });
     const good = (id: string) => enveloped(questionBytes({ id, request: { token: rig.tokens.plain ?? '' } }));
+    await once(slow, 'connect');
     // Each is answered after what was sent before it was read.
     const turns = async () => {
       for (let turn = 0; turn < 10; turn++) await promisify(slow.ping).call(slow);

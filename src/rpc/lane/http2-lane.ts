@@ -28,15 +28,19 @@ type StreamListener = (
 /** Bytes of a body that is waited for here: that of a Verify, or a batch of so many plain questions as there may be. */
 const MAX_BYTES = 64 * 1024;
 const END_STREAM = 1;
-/** Milliseconds after which the long way takes over a call whose body or records have not come; it has the deadlines. */
+/** Milliseconds that a call's body or records are waited for at most; the long way takes over then, which has the deadlines. */
 const SOON_MS = 20;
+/** Bytes of answers that are not yet with their clients, over all connections: above that the long way sheds the oldest. */
+const MAX_UNREAD = 64 * 1024 * 1024;
 const TRAILERS = { 'grpc-status': '0' };
 
 /** Where a stream has its call: listeners of its own for each would be most of what the lane allocates. */
 const CALL = Symbol('call');
 const ACQUAINTANCE = Symbol('acquaintance');
 type LaneSession = Http2Session & { [ACQUAINTANCE]?: Acquaintance };
-type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting | undefined };
+/** Bytes of its answer. */
+const ANSWER = Symbol('answer');
+type LaneStream = ServerHttp2Stream & { [CALL]?: Waiting | undefined; [ANSWER]?: number };
 
 /** A call that has no answer yet. */
 class Waiting implements LaneCall {
@@ -88,6 +92,7 @@ export class Http2Lane {
   #arrived: Waiting[] = [];
   readonly #late = new Set<Waiting>();
   #timer: NodeJS.Timeout | undefined;
+  #unread = 0;
 
   /**
    * @param server with the listener of its request event, which is all that it does with streams so far; that event comes
@@ -105,6 +110,12 @@ export class Http2Lane {
     this.#onEnd = function () {
       const call = callOf(this);
       if (call !== undefined) end(call);
+    };
+    const isRead = (bytes: number) => {
+      this.#unread -= bytes;
+    };
+    this.#onClose = function () {
+      isRead((this as LaneStream)[ANSWER] ?? 0);
     };
     // node:http2 serves its request event by a listener of the stream event, which it adds with the first of the former.
     const [toRequest, ...others] = server.listeners('stream') as StreamListener[];
@@ -124,6 +135,7 @@ export class Http2Lane {
   // One for all streams, which know their call.
   readonly #onData: (this: ServerHttp2Stream, chunk: Buffer) => void;
   readonly #onEnd: (this: ServerHttp2Stream) => void;
+  readonly #onClose: (this: ServerHttp2Stream) => void;
 
   #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
     const method = this.#lane.methodAt(headers[':path'] ?? '');
@@ -152,7 +164,7 @@ export class Http2Lane {
     call.hasEnded = true;
     const { body } = call;
     if (isGone(call.stream) || body === undefined || !isWhole(body)) return this.#handOn(call);
-    const answer = this.#answerTo(call, body);
+    const answer = this.#unread > MAX_UNREAD ? undefined : this.#answerTo(call, body);
     if (answer === undefined) return this.#readAhead(call, body);
     call.over = true;
     this.#late.delete(call);
@@ -165,6 +177,9 @@ export class Http2Lane {
       'x-request-id': answer.requestId,
     };
     if (call.metadata.acceptsGzip) head['grpc-encoding'] = 'gzip';
+    stream[ANSWER] = answer.bytes.length;
+    this.#unread += answer.bytes.length;
+    stream.on('close', this.#onClose);
     stream.on('wantTrailers', sendTrailers);
     stream.respond(head, { waitForTrailers: true });
     stream.end(answer.bytes);

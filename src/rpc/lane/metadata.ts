@@ -46,7 +46,7 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
         read.requestId = value;
         break;
       case 'grpc-timeout':
-        // What is longer than a turn of the event loop needs no timer.
+        // What is longer than a call may take here needs no timer.
         if (isTimed || !LONG_ENOUGH.test(value)) return undefined;
         isTimed = true;
         break;
@@ -65,5 +65,6 @@ export function readMetadata(raw: RawHeaders): LaneMetadata | undefined {
 }
 
 const GZIP = /(?:^|,)\s*gzip\s*(?:,|$)/;
-/** A millisecond or more, in any unit. */
-const LONG_ENOUGH = /^[1-9]\d{0,7}[HMSm]$|^[1-9]\d{3,7}u$|^[1-9]\d{6,7}n$/;
+/** 20 milliseconds or more, in any unit: a call is not waited for any longer (see http2-lane.ts). */
+const LONG_ENOUGH =
+  /^[1-9]\d{0,7}[HMS]$|^(?:[2-9]\d|[1-9]\d{2,7})m$|^(?:[2-9]\d{4}|[1-9]\d{5,7})u$|^[2-9]\d{7}n$/;
