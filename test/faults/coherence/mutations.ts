@@ -319,6 +319,11 @@ export const MUTATIONS: readonly Mutation[] = [
     scenarios: [KILLED_BETWEEN, CUT_OFF_CHANGER],
   },
   {
+    name: 'the mark on copies that have left memory',
+    edits: [{ file: 'storage/cache/records.ts', from: 'copy.isGone = true;', to: '' }],
+    scenarios: [KEY_MID_STREAM],
+  },
+  {
     name: 'the judging anew of a caller whom a connection or a stream has met',
     edits: [
       {
@@ -334,8 +339,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'rpc/lane/question-stream.ts',
-        from: 'this.#isOver ? undefined : this.#asker();',
-        to: 'this.#isOver ? undefined : (this.#acquaintance.asker ?? this.#asker());',
+        from: 'beginTurn() ? this.#asker() : undefined;',
+        to: 'beginTurn() ? (this.#acquaintance.asker ?? this.#asker()) : undefined;',
       },
     ],
     scenarios: [CALLER_UNHEARD, CALLER_STOPPED],
