@@ -168,7 +168,9 @@ describe.each([
       const id = await replid(master);
       await master.command('EVAL', SCRIPT, 2, 'hash', 'stream', 7);
       expect(infoOf(await replica.command('INFO', 'replication')).role).toBe('slave');
-      await expect.poll(() => replica.command('HGETALL', 'hash')).toEqual(['role', 'master', 'replid', id]);
+      await expect
+        .poll(() => replica.command('HGETALL', 'hash'), { timeout: 10_000 })
+        .toEqual(['role', 'master', 'replid', id]);
       expect(await replica.command('XRANGE', 'stream', '-', '+')).toEqual([['7-0', ['role', 'master']]]);
     });
 
