@@ -44,7 +44,6 @@ export function covers(held: string, other: string): boolean {
 
 /** Those of `wanted` that nothing in `held` covers, in their order. */
 export function uncovered(held: readonly string[], wanted: readonly string[]): string[] {
-  if (wanted.length === 0) return [];
   return wanted.filter((permission) => !held.some((one) => covers(one, permission)));
 }
 

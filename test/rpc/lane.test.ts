@@ -19,6 +19,7 @@ import {
 import { questionOf } from '../../src/rpc/handlers/verify.ts';
 import { plainQuestion } from '../../src/rpc/lane/question.ts';
 import { assertValid } from '../../src/rpc/validation.ts';
+import { enveloped, exchange } from './lane-client.ts';
 import { type LaneRig, startLaneRig, VERIFY } from './lane-rig.ts';
 
 interface WireCall {
@@ -44,35 +45,10 @@ afterAll(async () => {
   await rig.stop();
 });
 
-async function send(session: ClientHttp2Session, { path = VERIFY, headers, frames }: WireCall) {
-  const stream = session.request({ ':method': 'POST', ':path': path, te: 'trailers', ...headers });
-  const chunks: Buffer[] = [];
-  let [head, trailers, failed] = [{}, {}, ''] as [object, object, string];
-  stream.on('response', ({ date: _, ...rest }) => {
-    head = rest;
-  });
-  stream.on('trailers', (rest) => {
-    trailers = rest;
-  });
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    failed = error.code ?? error.message;
-  });
-  for (const [index, frame] of frames.entries()) {
-    if (index > 0) await setTimeout(1);
-    stream.write(frame);
-  }
-  stream.end();
-  await new Promise((resolve) => stream.on('close', resolve));
-  return { head, trailers, failed, body: Buffer.concat(chunks).toString('base64') };
+async function send(session: ClientHttp2Session, { path = VERIFY, headers, frames: pieces }: WireCall) {
+  const came = await exchange(session, { path, headers, pieces }, () => setTimeout(1));
+  return { ...came, body: came.body.toString('base64') };
 }
-
-const enveloped = (message: Uint8Array, flags = 0, declared = message.length) => {
-  const head = Buffer.alloc(5);
-  head[0] = flags;
-  head.writeUInt32BE(declared, 1);
-  return Buffer.concat([head, message]);
-};
 
 const asciiText = fc.string({ maxLength: 70 });
 const oddText = fc.oneof(

@@ -15,6 +15,7 @@ import {
   VerifyStreamResponseSchema,
 } from '../../src/gen/gatehouse/v1/auth_service_pb.js';
 import { QuestionStream } from '../../src/rpc/lane/question-stream.ts';
+import { enveloped, exchange } from './lane-client.ts';
 import { type LaneRig, startLaneRig, VERIFY } from './lane-rig.ts';
 
 type Question = MessageInitShape<typeof VerifyStreamRequestSchema>;
@@ -40,39 +41,13 @@ interface Asked {
   readonly pieces: readonly Buffer[];
 }
 
-async function ask(session: ClientHttp2Session, { headers, pieces }: Asked) {
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': `${VERIFY}Stream`,
-    te: 'trailers',
-    ...headers,
-  });
-  const chunks: Buffer[] = [];
-  let [head, trailers, failed] = [{}, {}, ''] as [
-    http2.IncomingHttpHeaders,
-    http2.IncomingHttpHeaders,
-    string,
-  ];
-  stream.on('response', ({ date: _, ...rest }) => {
-    head = rest;
-  });
-  stream.on('trailers', (rest) => {
-    trailers = rest;
-  });
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    failed = error.code ?? error.message;
-  });
-  for (const piece of pieces) {
-    stream.write(piece);
-    await setImmediate();
-  }
-  stream.end();
-  await new Promise((resolve) => stream.on('close', resolve));
+async function ask(session: ClientHttp2Session, asked: Asked) {
+  const sent = { path: `${VERIFY}Stream`, ...asked };
+  const { head, trailers, failed, body } = await exchange(session, sent, setImmediate);
   // Where no answer came before the end, the one way tells it with the head and the other after it.
   const status = trailers['grpc-status'] ?? head['grpc-status'];
   const said = trailers['grpc-message'] ?? head['grpc-message'];
-  return { status, said, type: head['content-type'], failed, answers: answersIn(Buffer.concat(chunks)) };
+  return { status, said, type: head['content-type'], failed, answers: answersIn(body) };
 }
 
 /** The answers, sorted: which of them is there first is not said. */
@@ -88,13 +63,6 @@ function answersIn(bytes: Buffer): string[] {
 
 const idOf = (answer = '') =>
   fromBinary(VerifyStreamResponseSchema, Buffer.from(answer, 'base64').subarray(5)).id;
-
-function enveloped(message: Uint8Array, flags = 0, declared = message.length): Buffer {
-  const head = Buffer.alloc(5);
-  head[0] = flags;
-  head.writeUInt32BE(declared, 1);
-  return Buffer.concat([head, message]);
-}
 
 const questionBytes = (question: Question) =>
   toBinary(VerifyStreamRequestSchema, create(VerifyStreamRequestSchema, question));

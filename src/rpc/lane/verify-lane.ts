@@ -81,10 +81,8 @@ export class VerifyLane {
    * @returns undefined where the long way has to answer.
    */
   answer(call: LaneCall, body: Buffer): LaneAnswer | undefined {
-    const { callers, answers } = this.#parts;
-    const asker = answers.beginTurn()
-      ? callers.asking(call.metadata, call.acquaintance, () => call.peerAddress())
-      : undefined;
+    const { answers } = this.#parts;
+    const asker = this.#asker(call);
     if (asker === undefined) return undefined;
     if (call.method === this.#batch) {
       const given = answerEach(answers, body, ENVELOPE_BYTES, asker.mayVerify);
@@ -92,6 +90,13 @@ export class VerifyLane {
     }
     const one = answers.to(body, ENVELOPE_BYTES, body.length, asker.mayVerify);
     return one && this.#told(call, asker, [one], one.bytes);
+  }
+
+  /** Begins a turn. @returns undefined where nothing may be answered in it to this caller. */
+  #asker(call: LaneCall): Asker | undefined {
+    const { callers, answers } = this.#parts;
+    if (!answers.beginTurn()) return undefined;
+    return callers.asking(call.metadata, call.acquaintance, () => call.peerAddress());
   }
 
   /** Counts and logs what was answered. @returns undefined where the long way would compress it. */
@@ -129,11 +134,9 @@ export class VerifyLane {
    * @returns undefined where that makes no difference. Rejects where the store has no answer.
    */
   readAhead(call: LaneCall, body: Buffer): Promise<unknown> | undefined {
-    const { callers, answers } = this.#parts;
-    if (call.method !== this.#verify || !answers.beginTurn()) return undefined;
     // Nobody has the store read who may not ask.
-    const asker = callers.asking(call.metadata, call.acquaintance, () => call.peerAddress());
-    return asker && answers.readAhead(body, ENVELOPE_BYTES, body.length);
+    if (call.method !== this.#verify || this.#asker(call) === undefined) return undefined;
+    return this.#parts.answers.readAhead(body, ENVELOPE_BYTES, body.length);
   }
 
   /** A call whose client went away before its message was there. */
